@@ -1,0 +1,12 @@
+"""From Slide to Softmax: fine-tune the top of an ImageNet-trained Xception on breast tumour images.
+
+One module a station of an image's journey; each imports only from those before it:
+
+    paper  images  dataset  inventory  download  practice  splits  weights
+    network  features  finetune  records  metrics  tables  figures  cli
+
+Importing this package imports none of them, and no TensorFlow: `from breakhis_lib import dataset`.
+Not for clinical use.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,183 @@
+"""The network, cut in two: Xception's frozen *trunk* and its trainable *head*.
+
+The paper fine-tunes "the top four layers" and does not say what a layer is. Each reading of that
+phrase says where the network is cut and which layers above the cut are trained. Layers are named,
+never counted: their numbers, and Keras' automatic names, differ between versions.
+
+Source of the network: Chollet 2017, "Xception: Deep Learning with Depthwise Separable Convolutions".
+"""
+
+import math
+import os
+import shutil
+import subprocess
+from typing import NamedTuple
+
+from breakhis_lib import quiet
+from breakhis_lib import weights as imagenet
+from breakhis_lib.errors import InputError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow wakes
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU's memory is taken as needed
+with quiet.standard_error():  # TensorFlow's C++ part speaks before any log level reaches it
+    import keras
+
+    DEVICE = str(keras.ops.ones(1).device)
+
+SIZE = (299, 299)  # height and width in pixels that Xception was trained on
+
+
+class Reading(NamedTuple):
+    """One way to understand "the top four layers".
+
+    first: the first layer above the cut (None: the cut is after the global average). trained: names of
+    the layers whose weights move (None: all above the cut).
+    """
+
+    first: str | None
+    trained: tuple | None
+    meaning: str
+
+
+READINGS = {
+    "block14": Reading(
+        "block14_sepconv1",
+        None,
+        "the four layers of block 14 that hold weights: two separable convolutions, each with its BatchNorm",
+    ),
+    "last4": Reading(
+        "block14_sepconv2",
+        None,
+        "the last four entries of Keras' layer list: an activation, the last separable convolution, its "
+        "BatchNorm, an activation",
+    ),
+    "sepconv4": Reading(
+        "block13_sepconv1_act",
+        ("block13_sepconv1", "block13_sepconv2", "block14_sepconv1", "block14_sepconv2"),
+        "the last four separable convolutions and nothing else",
+    ),
+    "block13": Reading(
+        "block13_sepconv1_act",
+        None,
+        "blocks 13 and 14 whole, with their BatchNorm and the shortcut convolution",
+    ),
+    "blocks4": Reading(
+        "block11_sepconv1_act",
+        None,
+        "the last four blocks, 11 to 14",
+    ),
+    "probe": Reading(None, (), "no layer of Xception: only the new softmax layer (a linear probe)"),
+}
+DEFAULT_READING = "block14"
+
+
+def device():
+    """Which device computes, as one line, for instance "GPU NVIDIA H100, mixed_float16, tensorflow backend"."""
+    backend = keras.backend.backend()
+    if not has_gpu():
+        return f"CPU ({os.cpu_count()} cores), float32, {backend} backend"
+    return f"GPU {_gpu_query('name') or DEVICE}, {precision()}, {backend} backend"
+
+
+def has_gpu():
+    """Whether Keras' backend puts its arrays on a GPU."""
+    return "gpu" in DEVICE.lower() or "cuda" in DEVICE.lower()
+
+
+def precision():
+    """Keras' dtype policy for this device: mixed_float16 where the card has tensor cores (compute capability 7)."""
+    capability = _gpu_query("compute_cap") if has_gpu() else ""
+    return "mixed_float16" if capability and float(capability) >= 7 else "float32"
+
+
+def _gpu_query(what):
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ""
+    answer = subprocess.run([command, f"--query-gpu={what}", "--format=csv,noheader"], capture_output=True, text=True)
+    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout else ""
+
+
+def reading_named(name):
+    """The reading of that name; InputError that lists the names when there is none."""
+    if name not in READINGS:
+        raise InputError(f"reading {name!r} is not known; choose one of {', '.join(READINGS)}.")
+    return READINGS[name]
+
+
+def xception(size=SIZE, tensors=None):
+    """Xception without its top, with ImageNet's weights.
+
+    size: (height, width) of the input in pixels, at least 71 each. tensors: what `weights.load`
+    returns, loaded from the cache if left out.
+    Returns a keras.Model from (batch, height, width, 3) in [-1, 1] to (batch, h, w, 2048).
+    """
+    if min(size) < 71:
+        raise InputError(f"size {size[0]}x{size[1]} is too small; Xception needs at least 71 pixels a side.")
+    base = keras.applications.Xception(weights=None, include_top=False, input_shape=(*size, 3))
+    base.set_weights([array for _, _, array in (tensors or imagenet.load())])
+    return base
+
+
+def cut(base, reading=DEFAULT_READING):
+    """Cut Xception by a reading of "the top four layers".
+
+    base: what `xception` returns. reading: a name in READINGS.
+    Returns (trunk, top): two keras.Model that share base's layers and, one after the other, equal
+    base followed by a global average: the trunk maps images to features, the top features to 2,048 numbers.
+    """
+    reading = reading_named(reading)
+    average = keras.layers.GlobalAveragePooling2D(name="global_average")
+    if reading.first is None:
+        trunk = keras.Model(base.input, average(base.output), name="trunk")
+        identity = keras.Input(trunk.output_shape[1:])
+        return trunk, keras.Model(identity, identity, name="top")
+    features = base.get_layer(reading.first).input
+    trunk = keras.Model(base.input, features, name="trunk")
+    return trunk, keras.Model(features, average(base.output), name="top")
+
+
+def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.2, size=SIZE, tensors=None, dtype=None):
+    """The frozen trunk and the trainable head of one reading.
+
+    reading: a name in READINGS. classes: two or more. batch_norm: "inference" normalises with
+    ImageNet's moving statistics (its scale and shift are trained all the same), "batch" with those of
+    each training batch. dropout: share in [0, 1) dropped before the softmax. size: (height, width) in
+    pixels. tensors: ImageNet weights, from the cache if left out. dtype: Keras' dtype policy, by
+    default what `precision` says of this device.
+    Returns (trunk, head): keras.Model from images in [-1, 1], (batch, height, width, 3), to features, and
+    from features to (batch, classes) probabilities. Raises InputError on a value out of range.
+    """
+    if classes < 2:
+        raise InputError(f"{classes} class is too few; a classifier needs two or more.")
+    if batch_norm not in ("inference", "batch"):
+        raise InputError(f"batch_norm {batch_norm!r} is not known; choose inference or batch.")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout {dropout} is out of range; expected 0 or more and less than 1.")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype or precision())
+    try:
+        trunk, top = cut(xception(size, tensors), reading)
+        trunk.trainable = False
+        trained = READINGS[reading].trained
+        for layer in top.layers:
+            layer.trainable = trained is None or layer.name in trained
+        features = keras.Input(trunk.output_shape[1:], name="features", dtype="float32")
+        averages = top(features, training=False) if batch_norm == "inference" else top(features)
+        dropped = keras.layers.Dropout(dropout, name="dropout")(averages)
+        softmax = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="softmax")
+        return trunk, keras.Model(features, softmax(dropped), name="head")
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def count_parameters(head):
+    """How many numbers a head trains and how many of its own stay as they are.
+
+    Returns a dictionary with trainable (the softmax layer's included), softmax, and fixed.
+    """
+    return {
+        "trainable": sum(math.prod(weight.shape) for weight in head.trainable_weights),
+        "softmax": head.get_layer("softmax").count_params(),
+        "fixed": sum(math.prod(weight.shape) for weight in head.non_trainable_weights),
+    }
