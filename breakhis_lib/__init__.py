@@ -2,8 +2,8 @@
 
 One module a station of an image's journey; each imports only from those before it:
 
-    paper  images  dataset  inventory  download  practice  splits  weights
-    network  features  finetune  records  metrics  tables  figures  cli
+    paper  cache  images  dataset  practice  inventory  download  splits  weights
+    network  features  finetune  records  metrics  tables  journey  cli
 
 Importing this package imports none of them, and no TensorFlow: `from breakhis_lib import dataset`.
 Not for clinical use.

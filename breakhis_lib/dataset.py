@@ -36,7 +36,8 @@ SUBTYPES = {
 BENIGN_SUBTYPES = ("A", "F", "PT", "TA")
 NAME = re.compile(
     r"SOB_(?:(?P<B>B)_(?P<benign>A|F|PT|TA)|M_(?P<malignant>DC|LC|MC|PC))"
-    r"-(?P<year>\d\d)-(?P<slide>\w+)-(?P<magnification>40|100|200|400)-(?P<sequence>\d+)\.png"
+    r"-(?P<year>\d\d)-(?P<slide>\w+)-(?P<magnification>40|100|200|400)-(?P<sequence>\d+)\.png",
+    re.ASCII,
 )
 NO_MAGNIFICATION = 0  # images of a plain folder, which states none
 
@@ -105,9 +106,10 @@ def count(fields):
     return table.assign(total=table.sum(axis=1))
 
 
-def walk(folder):
+def walk(folder, unreadable=None):
     """Every file below a folder that is not hidden, in sorted order; each real folder once, even in a loop of links.
 
+    unreadable: called with the OSError of each sub-folder that cannot be listed; without it that is an error.
     Yields pathlib.Path. Raises InputError when the folder is missing or cannot be read.
     """
     folder = Path(folder)
@@ -116,15 +118,19 @@ def walk(folder):
     if not os.access(folder, os.R_OK | os.X_OK):
         raise InputError(f"{folder} cannot be read: permission denied; change its permissions.")
     seen = {folder.resolve()}
-    for current, subfolders, files in os.walk(folder, followlinks=True):
+    for current, subfolders, files in os.walk(folder, onerror=unreadable or _refuse, followlinks=True):
         new = []
-        for name in sorted(subfolders):
+        for name in sorted(name for name in subfolders if not name.startswith(".")):
             real = Path(os.path.realpath(os.path.join(current, name)))
             if real not in seen:
                 seen.add(real)
                 new.append(name)
         subfolders[:] = new
         yield from (Path(current, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _refuse(error):
+    raise InputError(f"{error.filename} cannot be read: {error.strerror}; change its permissions.") from None
 
 
 def scan(folder, groups=None):
@@ -172,7 +178,7 @@ def _scan_classes(folder, paths, groups):
         group = file
         if group_of is not None:
             group = group_of.get(file, group_of.get(relative.name))
-            if group is None:
+            if not group:
                 raise InputError(f"{groups} has no row for {file}; add one, with its group.")
         rows.append(
             {

@@ -8,18 +8,18 @@ take turns. The array is memory-mapped, so that its size is bounded by the disk 
 """
 
 import collections
+import dataclasses
 import hashlib
 import itertools
 import json
 import math
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import filelock
 import numpy as np
 
-from breakhis_lib import images, network
+from breakhis_lib import backend, cache, images, network
 from breakhis_lib import weights as imagenet
 from breakhis_lib.errors import InputError
 
@@ -28,7 +28,8 @@ READERS = 2  # threads that decode and resize while the network computes
 VIEWS = 8  # the dihedral group: four quarter turns, each with its mirror image
 
 
-class Features(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Features:
     """A memory-mapped array of shape (rows, views, ...) and the row of each field in it."""
 
     array: np.ndarray
@@ -71,7 +72,7 @@ def recipe(reading=network.DEFAULT_READING, size=network.SIZE, views=1, precisio
         "size": list(size),
         "views": views,
         "precision": precision,
-        "computed in": network.precision(),
+        "computed in": backend.precision(),
     }
 
 
@@ -103,7 +104,7 @@ def extract(
         raise InputError(f"precision {precision!r} is not known; choose float16 or float32.")
     made_from = recipe(reading, size, views, precision)
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
-    folder = imagenet.cache_folder() / "features" / key
+    folder = cache.folder() / "features" / key
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / "lock")
     try:

@@ -8,11 +8,11 @@ PyTorch train alike.
 import time
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import pandas as pd
 
-from breakhis_lib import network
+from breakhis_lib import backend, network
+from breakhis_lib.backend import keras
 from breakhis_lib.errors import InputError
 
 OPTIMIZERS = {
@@ -129,7 +129,7 @@ def train(
         OPTIMIZERS[settings.optimizer](settings.learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile="auto" if network.has_gpu() else False,  # XLA is slow on a CPU
+        jit_compile="auto" if backend.has_gpu() else False,  # XLA is slow on a CPU
     )
     labels = fields.label.to_numpy()
     rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}

@@ -8,21 +8,12 @@ Source of the network: Chollet 2017, "Xception: Deep Learning with Depthwise Sep
 """
 
 import math
-import os
-import shutil
-import subprocess
 from typing import NamedTuple
 
-from breakhis_lib import quiet
+from breakhis_lib import backend
 from breakhis_lib import weights as imagenet
+from breakhis_lib.backend import keras
 from breakhis_lib.errors import InputError
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow wakes
-os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU's memory is taken as needed
-with quiet.standard_error():  # TensorFlow's C++ part speaks before any log level reaches it
-    import keras
-
-    DEVICE = str(keras.ops.ones(1).device)
 
 SIZE = (299, 299)  # height and width in pixels that Xception was trained on
 
@@ -71,33 +62,6 @@ READINGS = {
 DEFAULT_READING = "block14"
 
 
-def device():
-    """Which device computes, as one line, for instance "GPU NVIDIA H100, mixed_float16, tensorflow backend"."""
-    backend = keras.backend.backend()
-    if not has_gpu():
-        return f"CPU ({os.cpu_count()} cores), float32, {backend} backend"
-    return f"GPU {_gpu_query('name') or DEVICE}, {precision()}, {backend} backend"
-
-
-def has_gpu():
-    """Whether Keras' backend puts its arrays on a GPU."""
-    return "gpu" in DEVICE.lower() or "cuda" in DEVICE.lower()
-
-
-def precision():
-    """Keras' dtype policy for this device: mixed_float16 where the card has tensor cores (compute capability 7)."""
-    capability = _gpu_query("compute_cap") if has_gpu() else ""
-    return "mixed_float16" if capability and float(capability) >= 7 else "float32"
-
-
-def _gpu_query(what):
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return ""
-    answer = subprocess.run([command, f"--query-gpu={what}", "--format=csv,noheader"], capture_output=True, text=True)
-    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout else ""
-
-
 def reading_named(name):
     """The reading of that name; InputError that lists the names when there is none."""
     if name not in READINGS:
@@ -144,7 +108,7 @@ def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.
     ImageNet's moving statistics (its scale and shift are trained all the same), "batch" with those of
     each training batch. dropout: share in [0, 1) dropped before the softmax. size: (height, width) in
     pixels. tensors: ImageNet weights, from the cache if left out. dtype: Keras' dtype policy, by
-    default what `precision` says of this device.
+    default what `backend.precision` says of this device.
     Returns (trunk, head): keras.Model from images in [-1, 1], (batch, height, width, 3), to features, and
     from features to (batch, classes) probabilities. Raises InputError on a value out of range.
     """
@@ -155,7 +119,7 @@ def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.
     if not 0 <= dropout < 1:
         raise InputError(f"dropout {dropout} is out of range; expected 0 or more and less than 1.")
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype or precision())
+    keras.config.set_dtype_policy(dtype or backend.precision())
     try:
         trunk, top = cut(xception(size, tensors), reading)
         trunk.trainable = False
@@ -163,12 +127,27 @@ def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.
         for layer in top.layers:
             layer.trainable = trained is None or layer.name in trained
         features = keras.Input(trunk.output_shape[1:], name="features", dtype="float32")
-        averages = top(features, training=False) if batch_norm == "inference" else top(features)
+        averages = (_Inference(top) if batch_norm == "inference" else top)(features)
         dropped = keras.layers.Dropout(dropout, name="dropout")(averages)
         softmax = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="softmax")
         return trunk, keras.Model(features, softmax(dropped), name="head")
     finally:
         keras.config.set_dtype_policy(before)
+
+
+class _Inference(keras.layers.Layer):
+    """A model that normalises as at prediction time while it is trained.
+
+    Keras 3 gives `training` of the outer call to every layer of a functional model, so that writing
+    top(features, training=False) into the graph has no effect under fit (keras-team/keras, issue 20285).
+    """
+
+    def __init__(self, model):
+        super().__init__(name=model.name)
+        self.model = model
+
+    def call(self, inputs):
+        return self.model(inputs, training=False)
 
 
 def count_parameters(head):

@@ -32,6 +32,7 @@ MAGNIFICATIONS = (40, 100, 200, 400)
 FIELD_HEIGHT, FIELD_WIDTH = 460, 700  # pixels, as in BreakHis
 FIRST_NUMBER = 90001  # BreakHis' own slide numbers end at 29960
 MOST_SLIDES = 100
+GRAIN_SIZES = (2.6, 0.6, 45.0, 9.0)  # micrometres: outlines, chromatin, unevenness, waves of the fibres
 MODEL = "breakhis_lib.practice, model 1"
 DESCRIPTION = (
     "Simulated image, made by a computer program from random numbers for teaching. "
@@ -40,7 +41,7 @@ DESCRIPTION = (
 
 
 class Stain(NamedTuple):
-    """How one slide was stained, lit and photographed; drawn without regard to its class."""
+    """How one slide was stained, lit and photographed; drawn without regard to the class."""
 
     colours: np.ndarray  # (3, 3): absorbance of red, green, blue by haematoxylin, eosin and blood
     haematoxylin: float  # strengths, as natural absorbance
@@ -59,6 +60,12 @@ class Slide(NamedTuple):
     traits: dict
     stain: Stain
     tissue: tissue_model.Tissue
+    grain: np.ndarray  # (4, 256, 256) random numbers behind its fine structure, at GRAIN_SIZES
+    fibres: np.ndarray  # (2, 512, 512) the same behind its collagen, smooth
+
+    def __repr__(self):
+        """Name the slide; its arrays would fill pages."""
+        return f"Slide(seed={self.seed}, number={self.number}, subtype={self.subtype!r}, label={self.label!r})"
 
 
 def pixel_size(magnification):
@@ -78,23 +85,32 @@ def slide(seed, number):
     subtype = list(SUBTYPES)[(number - FIRST_NUMBER) % len(SUBTYPES)]
     traits = tissue_model.draw_traits(seed, number, subtype)
     tissue = tissue_model.grow(seed, number, subtype, traits)
-    return Slide(seed, number, subtype, SUBTYPES[subtype][0], traits, _draw_stain(seed, number), tissue)
+    grain = stream(seed, number, "grain").standard_normal((4, 256, 256)).astype(np.float32)
+    fibres = stream(seed, number, "fibres").standard_normal((2, 512, 512))
+    fibres = ndimage.gaussian_filter(fibres, (0, 2, 2), mode="wrap")
+    fibres = (fibres / fibres.std(axis=(1, 2), keepdims=True)).astype(np.float32)
+    stain = _draw_stain(seed, number)
+    return Slide(seed, number, subtype, SUBTYPES[subtype][0], traits, stain, tissue, grain, fibres)
 
 
 def _draw_stain(seed, number):
     random = stream(seed, number, "stain")
-    between = lambda least, most: least + (most - least) * random.random()  # noqa: E731
+
+    def between(least, most):
+        return least + (most - least) * random.random()
+
     haematoxylin = np.array([between(0.56, 0.76), between(0.60, 0.78), between(0.22, 0.42)])
     eosin = np.array([between(0.04, 0.2), between(0.85, 0.98), between(0.22, 0.6)])
-    colours = np.array([haematoxylin, eosin, [0.06, 0.85, 0.75]])
+    colours = np.array([haematoxylin, eosin, [0.08, 0.85, 0.55]])
     colours /= np.sqrt((colours**2).sum(axis=1, keepdims=True))
     brightness = between(0.86, 0.98)
     white = brightness * np.array([between(0.94, 1.0), between(0.95, 1.01), between(0.92, 1.0)])
     habits = {
-        "basophilia": between(0.08, 0.3),  # haematoxylin taken up outside the nuclei
+        "basophilia": between(0.1, 0.42),  # haematoxylin taken up outside the nuclei
         "cytoplasm": between(0.35, 0.85),  # eosin in cells, against collagen
         "fibre_width": between(0.9, 2.6),  # micrometres
-        "fibre_length": between(5.0, 14.0),  # in widths
+        "fibre_length": between(3.0, 9.0),  # in widths
+        "crimp": between(0.3, 2.2),  # waves of the fibres, micrometres
         "fibre_contrast": between(0.12, 0.4),
         "looseness": between(-0.25, 0.55),  # cracks between the fibres
         "myxoid": between(0.0, 0.5),  # pale bluish stroma
@@ -142,7 +158,7 @@ def render(slide, magnification, sequence):
     """
     rows, columns = _places(slide, magnification, sequence)
     absorbance = _absorbance(slide, rows, columns)
-    return _photograph(slide, absorbance, magnification, sequence)
+    return _photograph(slide, absorbance, int(magnification), int(sequence))
 
 
 def _edge(distance, softness):
@@ -154,56 +170,53 @@ def _edge(distance, softness):
 def _absorbance(slide, rows, columns):
     """Haematoxylin, eosin and blood at each pixel: an array (height, width, 3) of natural absorbances."""
     stain, tissue, habits = slide.stain, slide.tissue, slide.stain.habits
-    pixel = rows[1] - rows[0]
-    table = stream(slide.seed, slide.number, "texture").standard_normal((4, 256, 256))
-    noise = lambda which, scale: interpolate(table[which], rows / scale, columns / scale) / 0.479  # noqa: E731
-    rough, fine, slow = noise(0, 2.6), noise(1, 0.7), noise(2, 45.0)
-    soft = max(0.5, 0.8 * pixel)
-    epithelium, lumen, mucin, space, across, along = (
-        interpolate(field, rows / STEP, columns / STEP) for field in tissue[:6]
+    rough, fine, slow, crimp = (
+        interpolate(table, rows / scale, columns / scale) / 0.479
+        for table, scale in zip(slide.grain, GRAIN_SIZES, strict=True)
     )
+    epithelium, lumen, mucin, space, across, along = (
+        interpolate(field.astype(np.float32), rows / STEP, columns / STEP) for field in tissue[:6]
+    )
+    soft = max(0.5, 0.8 * float(rows[1] - rows[0]))
     in_lumen = _edge(lumen + 0.7 * rough, soft)
     in_epithelium = _edge(epithelium + 0.6 * rough, soft) * (1 - in_lumen)
     in_space = _edge(space + 0.3 * rough, soft) * (1 - in_epithelium)
     in_mucin = _edge(mucin + 1.2 * rough, 1.5) * (1 - in_epithelium)
     in_stroma = (1 - in_epithelium) * (1 - in_lumen) * (1 - in_space) * (1 - in_mucin)
 
-    fibre, crack = _fibres(slide, across, along)
-    gap = _edge(crack - 1.15 + habits["looseness"] * (0.6 + 0.5 * slow), 0.22)
+    fibre, crack = _fibres(slide, across + habits["crimp"] * crimp + 0.25 * rough, along)
+    gap = _edge(crack - 1.1 + habits["looseness"] * (0.6 + 0.5 * slow) + 0.15 * crimp, 0.18)
     halo = habits["retraction"] * _edge(1.6 - np.abs(epithelium + 1.8 + 0.8 * rough), 1.2)
     collagen = in_stroma * (1 - 0.85 * gap) * (1 - halo)
-    wall = _cell_walls(tissue, rows, columns)
     clear = habits["vacuoles"] * _edge(rough + 0.4 * fine - 0.6, 0.7)
-    cell = in_epithelium * (1 - clear) * (0.85 + 0.12 * fine + 0.35 * wall)
+    cell = in_epithelium * (1 - clear) * (0.85 + 0.12 * fine + 0.35 * _cell_walls(tissue, rows, columns))
     secretion = habits["secretion"] * in_lumen * _edge(slow + 0.5 * rough, 0.8)
+    wisps = in_mucin * np.clip(1 - np.abs(0.8 * crimp + 0.3 * rough + slow), 0, 1) * (0.5 + np.clip(crimp, -0.5, 1))
+    myxoid = np.clip(habits["myxoid"] * (1 + slow), 0, 0.85)
 
-    pale = np.clip(habits["myxoid"] * (1 + slow), 0, 0.85)
-    eosin = collagen * (1 - 0.7 * pale) * (0.8 + habits["fibre_contrast"] * fibre + 0.05 * fine)
-    eosin += habits["cytoplasm"] * cell + 0.6 * secretion + in_mucin * (0.07 + 0.05 * np.abs(fibre))
-    haematoxylin = habits["basophilia"] * (0.9 * cell + (0.25 + 0.6 * pale) * collagen * (1 + 0.3 * fibre))
-    haematoxylin += in_mucin * 0.06 * (1 + 0.6 * fibre)
+    eosin = collagen * (1 - 0.7 * myxoid) * (0.8 + habits["fibre_contrast"] * fibre + 0.05 * fine)
+    eosin += habits["cytoplasm"] * cell + 0.6 * secretion + 0.06 * in_mucin + 0.05 * wisps
+    haematoxylin = habits["basophilia"] * (1.3 * cell + (0.25 + 0.6 * myxoid) * collagen * (1 + 0.3 * fibre))
+    haematoxylin += 0.03 * in_mucin + 0.12 * wisps
     nuclei, cover, blood = _draw_nuclei(tissue.nuclei, rows, columns, rough, fine)
-    eosin = eosin * (1 - 0.55 * cover)
     haematoxylin = np.maximum(haematoxylin, nuclei)
+    eosin *= 1 - 0.55 * cover
     layers = np.stack([stain.haematoxylin * haematoxylin, stain.eosin * eosin, 0.9 * blood], axis=-1)
     return np.maximum(layers, 0) * (1 + habits["thickness"] * slow)[..., None]
 
 
 def _fibres(slide, across, along):
     """Texture along the collagen (variance near 1), and how close a crack between bundles is (0 to 1)."""
-    habits = slide.stain.habits
-    table = stream(slide.seed, slide.number, "fibres").standard_normal((2, 512, 512))
-    table = ndimage.gaussian_filter(table, (0, 2, 2), mode="wrap")
-    table /= table.std(axis=(1, 2), keepdims=True)
-    width = habits["fibre_width"] / 5  # five cells of the table make a fibre
-    read = lambda which, scale: ndimage.map_coordinates(  # noqa: E731
-        table[which],
-        [across / (width * scale), along / (width * scale * habits["fibre_length"])],
-        order=1,
-        mode="grid-wrap",
-    )
-    fibre = 0.7 * read(0, 1.0) + 0.7 * read(0, 3.7)
-    return fibre, 1 - np.abs(read(1, 3.1) + 0.3 * fibre)
+    width = slide.stain.habits["fibre_width"] / 5  # five cells of the table make a fibre
+    length = width * slide.stain.habits["fibre_length"]
+
+    def read(table, scale):
+        places = [across / (width * scale), along / (length * scale)]
+        return ndimage.map_coordinates(table, places, order=1, mode="grid-wrap")
+
+    thin, thick = slide.fibres
+    fibre = 0.7 * read(thin, 1.0) + 0.7 * read(thin, 3.7)
+    return fibre, 1 - np.abs(read(thick, 3.1) + 0.3 * fibre)
 
 
 def _cell_walls(tissue, rows, columns):
@@ -215,13 +228,13 @@ def _cell_walls(tissue, rows, columns):
     x = columns[0] + 4 * pixel * np.arange(-2, FIELD_WIDTH // 4 + 3)
     distance, _ = cKDTree(points).query(np.stack(np.meshgrid(x, y), axis=-1), k=2)
     border = np.clip(1 - (distance[..., 1] - distance[..., 0]) / 1.6, 0, 1)
-    return interpolate(border, np.arange(FIELD_HEIGHT) / 4 + 2, np.arange(FIELD_WIDTH) / 4 + 2)
+    return interpolate(border.astype(np.float32), np.arange(FIELD_HEIGHT) / 4 + 2, np.arange(FIELD_WIDTH) / 4 + 2)
 
 
 def _draw_nuclei(nuclei, rows, columns, rough, fine):
     """Haematoxylin of the nuclei, the share of each pixel they cover, and blood; three (height, width) arrays."""
     pixel = rows[1] - rows[0]
-    density, cover, blood = np.zeros((3, len(rows), len(columns)))
+    density, cover, blood = np.zeros((3, len(rows), len(columns)), np.float32)
     reach = 1.4 * nuclei["radius"] * np.sqrt(nuclei["elongation"]) + 2 * pixel
     x_first = np.ceil((nuclei["x"] - reach - columns[0]) / pixel).astype(int).clip(0, len(columns))
     x_last = np.ceil((nuclei["x"] + reach - columns[0]) / pixel).astype(int).clip(0, len(columns))
@@ -242,11 +255,13 @@ def _draw_nuclei(nuclei, rows, columns, rough, fine):
             np.maximum(blood[patch], inside * (0.5 + 0.5 * np.clip(1 - depth, 0, 1)), out=blood[patch])
             continue
         rim = np.clip(1 - np.abs(depth - 0.1) / 0.16, 0, 1)
-        chromatin = 1 - 0.45 * nucleus["vesicular"] * (1 - rim) + nucleus["coarseness"] * fine[patch]
+        clumps = fine[patch] + 0.5 * rough[patch]
+        clumps = clumps / (1 + 0.5 * np.abs(clumps))  # no holes
+        chromatin = 1 - 0.4 * nucleus["vesicular"] * (1 - rim) + nucleus["coarseness"] * clumps
         if nucleus["nucleolus"]:
             spot = np.hypot(u - 0.3 * cosine, v + 0.3 * sine) * nucleus["radius"]
-            chromatin = np.maximum(chromatin, 1.6 * np.clip(2.2 - spot / 0.5, 0, 1))
-        np.maximum(density[patch], inside * nucleus["density"] * np.maximum(chromatin, 0.15), out=density[patch])
+            chromatin = np.maximum(chromatin, 1.6 * np.clip(1.7 - spot / 0.6, 0, 1))
+        np.maximum(density[patch], inside * nucleus["density"] * np.maximum(chromatin, 0.4), out=density[patch])
         np.maximum(cover[patch], inside, out=cover[patch])
     return density, cover, blood
 
@@ -259,11 +274,12 @@ def _photograph(slide, absorbance, magnification, sequence):
     focus = habits["blur"] * (0.75 + 0.3 * math.log10(magnification / 4)) * (0.85 + 0.5 * random.random() ** 2)
     light = ndimage.gaussian_filter(light, (focus, focus, 0), truncate=3)
     light += habits["sharpening"] * (light - ndimage.gaussian_filter(light, (2.0, 2.0, 0), truncate=2.5))
-    y, x = np.linspace(-1, 1, FIELD_HEIGHT)[:, None], np.linspace(-1, 1, FIELD_WIDTH)
-    tilt = 0.03 * (random.random(2) - 0.5)
-    lamp = 1 - habits["vignette"] * (x * x + y * y) / 2 + tilt[0] * x + tilt[1] * y
-    grain = habits["grain"] * random.standard_normal((FIELD_HEIGHT, FIELD_WIDTH))
-    light = light * (lamp + grain)[..., None] * stain.white
+    y = np.linspace(-1, 1, FIELD_HEIGHT, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, FIELD_WIDTH, dtype=np.float32)
+    tilt_x, tilt_y = (0.03 * (random.random() - 0.5) for _ in "xy")
+    lamp = 1 - habits["vignette"] * (x * x + y * y) / 2 + tilt_x * x + tilt_y * y
+    grain = habits["grain"] * random.standard_normal((FIELD_HEIGHT, FIELD_WIDTH), dtype=np.float32)
+    light = light * (lamp + grain)[..., None] * stain.white.astype(np.float32)
     return np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8)
 
 
@@ -277,7 +293,7 @@ def make(
     workers=None,
     progress=None,
 ):
-    """Write simulated slides as PNG files of 700 x 460 pixels, in BreakHis' folders and under its kind of names.
+    """Write simulated slides as PNG files of 700 x 460 pixels, in BreakHis' own layout.
 
     folder: where BreaKHis_v1/ goes; made if absent. seed: integer, 0 or more. slides_per_subtype: 1 to
     100. images_per_magnification: 1 to 99. magnifications: some of 40, 100, 200, 400. subtypes: some of
@@ -297,22 +313,23 @@ def make(
     _check_whole("workers", workers, 1, 64)
     if progress is not None and not callable(progress):
         raise InputError(f"progress is {progress!r}; a function of (done, total) was expected. Leave it out for none.")
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be used: {error.strerror}; name a folder that can be written.") from None
     numbers = [
         FIRST_NUMBER + turn * len(SUBTYPES) + place
         for turn in range(slides_per_subtype)
         for place, subtype in enumerate(SUBTYPES)
         if subtype in subtypes
     ]
+    folder = Path(folder)
     jobs = [(folder, seed, number, magnifications, images_per_magnification) for number in numbers]
     each = len(magnifications) * images_per_magnification
-    for done, _ in enumerate(_run(jobs, min(workers, len(jobs))), start=1):
-        if progress is not None:
-            progress(done * each, len(jobs) * each)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for done, _ in enumerate(_run(jobs, min(workers, len(jobs))), start=1):
+            if progress is not None:
+                progress(done * each, len(jobs) * each)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{folder} cannot be written: {reason}; name another folder or make room.") from error
     return folder
 
 
@@ -366,20 +383,20 @@ def _write(path, pixels, seed):
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        Image.fromarray(pixels).save(partial, format="PNG", pnginfo=text, compress_level=3)
-        os.replace(partial, path)
+        Image.fromarray(pixels).save(partial, format="PNG", pnginfo=text, compress_level=1)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def _check_whole(name, value, least, most):
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
-        raise InputError(f"{name} is {value!r}; a whole number from {least} to {most} was expected. Choose one of those.")
+        raise InputError(f"{name} is {value!r}; a whole number from {least} to {most} was expected; choose one.")
 
 
 def _check_choice(name, value, allowed):
     if value not in allowed:
-        raise InputError(f"{name} is {value!r}; one of {', '.join(map(str, allowed))} was expected. Choose one of those.")
+        raise InputError(f"{name} is {value!r}; one of {', '.join(map(str, allowed))} was expected; choose one.")
 
 
 def _check_some(name, values, allowed):

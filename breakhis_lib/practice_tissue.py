@@ -21,19 +21,20 @@ MOST_FIELDS = 99  # places photographed on one slide, at most
 
 # --- How far the two classes lie apart: mean and spread between slides; tune the lesson here ---------
 TRAITS = {  # trait: (benign mean, malignant mean, spread between slides, least, most)
-    "radius": (3.3, 4.0, 0.36, 2.5, 5.4),  # of an epithelial nucleus, micrometres
-    "pleomorphism": (0.10, 0.19, 0.035, 0.05, 0.32),  # spread of the logarithm of the radius
-    "irregularity": (0.05, 0.09, 0.02, 0.02, 0.16),  # roughness of the outline, in radii
-    "spacing": (1.24, 1.12, 0.09, 0.98, 1.5),  # least distance of two nuclei, in diameters
-    "coarseness": (0.22, 0.36, 0.08, 0.08, 0.6),  # contrast of the chromatin
-    "vesicular": (0.35, 0.55, 0.2, 0.0, 1.0),  # pale centre and dark membrane of the nucleus
-    "nucleoli": (0.08, 0.40, 0.15, 0.0, 0.9),  # share of nuclei that show one
+    "radius": (3.3, 4.15, 0.36, 2.5, 5.4),  # of an epithelial nucleus, micrometres
+    "pleomorphism": (0.10, 0.21, 0.035, 0.05, 0.32),  # spread of the logarithm of the radius
+    "irregularity": (0.05, 0.10, 0.02, 0.02, 0.16),  # roughness of the outline, in radii
+    "spacing": (1.08, 0.98, 0.07, 0.82, 1.3),  # least distance of two nuclei, in diameters
+    "coarseness": (0.22, 0.40, 0.08, 0.08, 0.6),  # contrast of the chromatin
+    "vesicular": (0.35, 0.60, 0.2, 0.0, 1.0),  # pale centre and dark membrane of the nucleus
+    "nucleoli": (0.08, 0.45, 0.15, 0.0, 0.9),  # share of nuclei that show one
     "mitoses": (0.0003, 0.004, 0.002, 0.0, 0.012),  # share of nuclei in division
+    "myoepithelium": (0.75, 0.2, 0.2, 0.0, 1.0),  # share of the outer layer that is there
     "polarity": (0.80, 0.45, 0.18, 0.0, 1.0),  # order of the nuclei along the basement membrane
     "lymphocytes": (0.5, 0.8, 0.35, 0.0, 2.0),  # per 1,000 square micrometres of stroma
 }
 RADIUS_SHIFT = {"LC": -0.55, "MC": -0.2, "PT": 0.1}  # lobular nuclei are small and bland
-BLAND = {"LC": 0.55, "MC": 0.35}  # share of the way back from the malignant mean to the benign one
+BLAND = {"LC": 0.5, "MC": 0.3}  # share of the way back from the malignant mean to the benign one
 STROMAL_NUCLEI = {"A": 2.0, "F": 3.2, "PT": 5.5, "TA": 2.4, "DC": 3.2, "LC": 2.6, "MC": 1.8, "PC": 2.4}
 
 SUBTYPES = {  # code: (label, folder), in the order of the slide numbers
@@ -46,7 +47,7 @@ SUBTYPES = {  # code: (label, folder), in the order of the slide numbers
     "MC": ("malignant", "mucinous_carcinoma"),
     "PC": ("malignant", "papillary_carcinoma"),
 }
-EPITHELIAL, STROMAL, LYMPHOCYTE, MITOSIS, RED_CELL = range(5)
+EPITHELIAL, MYOEPITHELIAL, STROMAL, LYMPHOCYTE, MITOSIS, RED_CELL = range(6)
 NUCLEUS = np.dtype(
     [("x", float), ("y", float), ("radius", float), ("elongation", float), ("angle", float)]
     + [("irregularity", float), ("density", float), ("coarseness", float), ("vesicular", float)]
@@ -74,20 +75,28 @@ def stream(seed, number, purpose):
 
 
 def interpolate(table, rows, columns):
-    """Read a table, repeated endlessly, at rows x columns (in cells) with cubic B-splines.
+    """Read a table, repeated endlessly, at rows x columns with cubic B-splines.
 
-    table: (m, n) array. rows, columns: 1-D arrays of coordinates. Returns (len(rows), len(columns)).
+    table: (m, n) array. rows, columns: rising 1-D arrays of coordinates, in cells of the table.
+    Returns an array (len(rows), len(columns)) of the table's type.
     """
-    for axis, where in enumerate((rows, columns)):
-        first = np.floor(where).astype(int)
-        t = where - first
-        weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
-        shape = (-1, 1) if axis == 0 else (1, -1)
-        table = sum(
-            np.take(table, (first + k - 1) % table.shape[axis], axis=axis) * (weight / 6).reshape(shape)
-            for k, weight in enumerate(weights)
-        )
-    return table
+    top = math.floor(rows[0]) - 1
+    lines = np.arange(top, math.floor(rows[-1]) + 3) % table.shape[0]
+    across = _spline(table[lines], columns, axis=1)
+    return _spline(across, rows - top, axis=0)
+
+
+def _spline(table, where, axis):
+    first = np.floor(where).astype(int)
+    t = (where - first).astype(table.dtype)
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    result = None
+    for k, weight in enumerate(weights):
+        taken = np.take(table, (first + k - 1) % table.shape[axis], axis=axis)
+        taken *= (weight / 6).reshape(shape)
+        result = taken if k == 0 else np.add(result, taken, out=result)
+    return result
 
 
 def _noise(random, scale):
@@ -157,7 +166,10 @@ def _phyllodes(random, traits, across):
 
 def _ductal(random, traits, across):
     scale = 38 + 26 * random.random()
-    nests = _signed(_noise(random, scale) + 0.45 * _noise(random, scale / 2.5) > -0.35 + 0.5 * random.random())
+    nests = _signed(
+        _noise(random, scale) + 0.45 * _noise(random, scale / 2.5) + 0.15 * _noise(random, 7)
+        > -0.35 + 0.5 * random.random()
+    )
     lumen = _signed(_noise(random, 24) > 1.5 + 0.8 * random.random())
     return nests, np.minimum(lumen, nests - 9), None
 
@@ -166,7 +178,7 @@ def _lobular(random, traits, across):
     period = 20 + 12 * random.random()
     row = np.abs((across / period + 0.35 * _noise(random, 35)) % 1 - 0.5) * period
     rows = np.minimum(4.6 - row, _signed(_noise(random, 28) > -0.15))
-    sheets = _signed(_noise(random, 70) > 1.4)
+    sheets = _signed(_noise(random, 45) > 2.0)
     return np.maximum(rows, sheets), np.full_like(rows, -50.0), None
 
 
@@ -185,7 +197,7 @@ def _papillary(random, traits, across):
     line = _lines(random, 40 + 18 * random.random())
     core = np.clip(4 + 3.5 * _noise(random, 45), 1.0, 16)
     wall = np.clip(16 + 6 * random.random() + 5 * _noise(random, 35), 8, 34)
-    return np.minimum(core + wall - line, line - core), line - core - wall, None
+    return line - core, line - core - wall, None
 
 
 ARCHITECTURE = {
@@ -220,12 +232,14 @@ def grow(seed, number, subtype, traits):
     epithelium, lumen, mucin = ARCHITECTURE[subtype](random, traits, across)
     mucin = np.full_like(epithelium, -50.0) if mucin is None else mucin
     space, vessels = _spaces(random, epithelium)
-    across = across + 14 * np.exp(np.minimum(epithelium, 0) / 14)  # fibres run round the glands
+    outside = np.minimum(np.maximum(epithelium, mucin), 0)
+    across = across + 30 * np.exp(outside / 17)  # fibres run round the glands
     maps = (epithelium, np.maximum(lumen, -50.0), mucin, space, across, along)
     epithelial = _epithelial_nuclei(stream(seed, number, "epithelium"), traits, maps)
     others = _other_cells(stream(seed, number, "stroma"), traits, maps, vessels)
+    outer = _myoepithelial_nuclei(stream(seed, number, "myoepithelium"), traits, maps)
     centres = _centres(stream(seed, number, "fields"), epithelial)
-    return Tissue(*maps, np.concatenate([others, epithelial]), centres)
+    return Tissue(*maps, np.concatenate([others, outer, epithelial]), centres)
 
 
 def _fibre_coordinates(random):
@@ -295,9 +309,23 @@ def _epithelial_nuclei(random, traits, maps):
     nuclei["elongation"] = 1.1 + 0.35 * random.random(len(points)) + traits["pleomorphism"] * random.random(len(points))
     nuclei["nucleolus"] = random.random(len(points)) < traits["nucleoli"]
     dividing = random.random(len(points)) < traits["mitoses"]
-    for name, value in (("kind", MITOSIS), ("density", 2.0), ("elongation", 2.6), ("irregularity", 0.25)):
+    for name, value in (("kind", MITOSIS), ("density", 1.8), ("elongation", 2.2), ("irregularity", 0.2)):
         nuclei[name][dividing] = value
+    nuclei["radius"][dividing] *= 0.7
     nuclei["vesicular"][dividing] = 0.0
+    return nuclei
+
+
+def _myoepithelial_nuclei(random, traits, maps):
+    """Flat nuclei along the outside of the glands, the second layer that invasive tumours lose."""
+    points = random.random((int(WIDTH * HEIGHT / 12), 2)) * (WIDTH, HEIGHT)
+    depth = _read(maps[0], points)
+    points = points[(depth > 0.2) & (depth < 2.2) & (_read(maps[1], points) < -3)]
+    kept = _settle(points, np.full(len(points), 4.2), random.random(len(points)))
+    points = points[kept & (random.random(len(points)) < traits["myoepithelium"])]
+    nuclei = _nuclei(random, points, 2.0 + 0.5 * random.random(len(points)), MYOEPITHELIAL, traits)
+    nuclei["elongation"] = 1.8 + random.random(len(points))
+    nuclei["angle"] = _slope(maps[0], points) + math.pi / 2 + 0.2 * random.standard_normal(len(points))
     return nuclei
 
 

@@ -25,6 +25,7 @@ import numpy as np
 import pooch
 import requests
 
+from breakhis_lib import cache
 from breakhis_lib.errors import InputError
 
 FILE_NAME = "xception_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -37,11 +38,6 @@ TENSORS_SHA256 = "dd8fa9fc31ba124382395512a133fe425aa5c6667b16e5832bb79910d1b778
 CONNECT_SECONDS = 10  # a class-room firewall should not cost minutes before the next place is tried
 
 pooch.get_logger().setLevel("WARNING")  # what is downloaded is reported here
-
-
-def cache_folder():
-    """The folder for weights, features and trained heads: BREAKHIS_CACHE, or the system's cache folder."""
-    return Path(os.environ.get("BREAKHIS_CACHE") or pooch.os_cache("breakhis"))
 
 
 def load(path=None, report=lambda message: None):
@@ -61,7 +57,7 @@ def ensure(path=None, report=lambda message: None):
     Arguments and errors as `load`. Returns the file's path, whose tensors `read` verifies.
     """
     path = path or os.environ.get("BREAKHIS_WEIGHTS")
-    cached = cache_folder() / FILE_NAME
+    cached = cache.folder() / FILE_NAME
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{cached}.lock"):

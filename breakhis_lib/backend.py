@@ -1,0 +1,64 @@
+"""Keras, loaded once and quietly, and the device that it computes on.
+
+TensorFlow is the default backend; the environment variable KERAS_BACKEND names jax or torch instead.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+
+@contextlib.contextmanager
+def _held_standard_error():
+    """Hold what C++ code writes to file descriptor 2; it is shown only if the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU's memory is taken as needed
+with _held_standard_error():  # TensorFlow's C++ part speaks before any log level reaches it
+    import keras
+
+    DEVICE = str(keras.ops.ones(1).device)
+
+
+def device():
+    """Which device computes, as one line, for instance "GPU NVIDIA H100, mixed_float16, tensorflow backend"."""
+    backend = keras.backend.backend()
+    if not has_gpu():
+        return f"CPU ({os.cpu_count()} cores), float32, {backend} backend"
+    return f"GPU {_gpu_query('name') or DEVICE}, {precision()}, {backend} backend"
+
+
+def has_gpu():
+    """Whether Keras' backend puts its arrays on a GPU."""
+    return "gpu" in DEVICE.lower() or "cuda" in DEVICE.lower()
+
+
+def precision():
+    """Keras' dtype policy for this device: mixed_float16 where the card has tensor cores (compute capability 7)."""
+    capability = _gpu_query("compute_cap") if has_gpu() else ""
+    return "mixed_float16" if capability and float(capability) >= 7 else "float32"
+
+
+def _gpu_query(what):
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ""
+    answer = subprocess.run([command, f"--query-gpu={what}", "--format=csv,noheader"], capture_output=True, text=True)
+    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout else ""

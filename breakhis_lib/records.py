@@ -1,0 +1,205 @@
+"""What happened, kept: a *record* is a folder of text files about the runs on one data set.
+
+    predictions.csv   p_malignant of every validation and test image of every run
+    splits.csv        which set each image was in, one column a split
+    history.csv       loss and accuracy, one row an epoch
+    run.json          commands, versions, device, digests, settings, counts, seconds
+    heads/            trained heads for `breakhis predict`, one of each kind (not for version control)
+
+Every file is written whole under another name and then moved into place; a run is in all files or,
+where the process was killed between two of them, is trained again. A run is known by its magnification,
+protocol, reading and seed.
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+
+import filelock
+import pandas as pd
+
+from breakhis_lib.errors import InputError
+
+KEY = ["magnification", "protocol", "reading", "seed"]
+COLUMNS = [*KEY, "set", "file", "slide", "label"]
+DECIMALS = 6
+
+
+class Record:
+    """A record's folder, read and added to.
+
+    folder: for instance results/practice; made when something is first added.
+    """
+
+    def __init__(self, folder):
+        """Name the folder; nothing is read or made yet."""
+        self.folder = Path(folder)
+
+    def exists(self):
+        """Whether a run was ever recorded here."""
+        return (self.folder / "run.json").exists()
+
+    def predictions(self):
+        """All predictions, a data frame: COLUMNS, then p_<class> for every class but the first.
+
+        Raises InputError when there are none.
+        """
+        return self._table("predictions.csv")
+
+    def history(self):
+        """The epochs of every run: the columns of KEY, epoch, accuracy, loss, val_accuracy, val_loss."""
+        return self._table("history.csv")
+
+    def split(self, magnification, protocol, seed, files=None):
+        """A stored split as a series from file name to set, or None where none is stored."""
+        name = f"{protocol}-{seed}"
+        with contextlib.suppress(InputError):
+            table = self._table("splits.csv")
+            if name in table:
+                sets = table[table.magnification == magnification].set_index("file")[name].dropna()
+                if len(sets):
+                    return sets
+        return None
+
+    def info(self):
+        """What run.json holds, as a dictionary; empty for a new record."""
+        path = self.folder / "run.json"
+        if not path.exists():
+            return {}
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON ({error}); restore it or choose another folder.") from None
+
+    def has(self, **key):
+        """Whether the run of that magnification, protocol, reading and seed is recorded."""
+        return any(all(run[name] == key[name] for name in KEY) for run in self.info().get("runs", []))
+
+    def begin(self, session, **same):
+        """Note a new session; refuse one that does not fit what is recorded.
+
+        session: dictionary with the command, date and versions. same: what all runs of a record share
+        (settings, data digests); dictionaries are merged key by key. Raises InputError on a difference.
+        """
+        with self._lock():
+            info = self.info()
+            for name, value in same.items():
+                info[name] = _merged(f"{self.folder / 'run.json'}: {name}", info.get(name), value)
+            info.setdefault("sessions", []).append(session)
+            info.setdefault("runs", [])
+            self._write_json(info)
+
+    def add(self, key, predictions, history, about):
+        """Add one run.
+
+        key: dictionary of KEY. predictions: what `finetune.train` predicts. history: its history. about:
+        dictionary of what else to keep in run.json.
+        """
+        kept = predictions[predictions.set != "train"]
+        probabilities = [name for name in kept if name.startswith("p_")]
+        kept = kept.assign(**key)[[*COLUMNS, *probabilities]]
+        kept[probabilities] = kept[probabilities].round(DECIMALS)
+        split = predictions[["file", "slide", "label"]].assign(
+            magnification=key["magnification"], **{f"{key['protocol']}-{key['seed']}": predictions.set}
+        )
+        with self._lock():
+            self._append("predictions.csv", kept, key)
+            self._append("history.csv", history.reset_index().assign(**key).round(DECIMALS), key)
+            self._store_split(split)
+            info = self.info()
+            info["runs"].append({**key, **about})
+            self._write_json(info)
+
+    def head_path(self, key):
+        """Where the trained head of a run is kept."""
+        return self.folder / "heads" / ("-".join(str(key[name]) for name in KEY) + ".weights.h5")
+
+    def _table(self, name):
+        path = self.folder / name
+        try:
+            return pd.read_csv(path, dtype={"slide": str, "file": str})
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist; make it with `breakhis run`.") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}).") from None
+
+    def _append(self, name, rows, key):
+        front = [column for column in COLUMNS if column in rows]
+        rows = rows[front + [column for column in rows if column not in front]]
+        with contextlib.suppress(InputError):
+            old = self._table(name)
+            same = (old[KEY] == pd.Series(key)[KEY]).all(axis=1)  # left by a process killed between two files
+            rows = pd.concat([old[~same], rows])
+        rows = rows.sort_values(KEY, kind="stable")
+        self._write(name, rows.to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n"))
+
+    def _store_split(self, split):
+        columns = ["magnification", "file", "slide", "label"]
+        with contextlib.suppress(InputError):
+            old = self._table("splits.csv").set_index(columns)
+            split = split.set_index(columns).combine_first(old).reset_index()
+        names = sorted((name for name in split if name not in columns), key=_split_order)
+        split = split[columns + names].sort_values(columns, kind="stable")
+        self._write("splits.csv", split.to_csv(index=False, lineterminator="\n"))
+
+    def _write_json(self, info):
+        self._write("run.json", json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+
+    def _write(self, name, text):
+        path = self.folder / name
+        partial = path.with_name(f".{name}.partial")
+        try:
+            partial.write_text(text)
+            partial.replace(path)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror}); what it held before is kept.") from None
+
+    def _lock(self):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return filelock.FileLock(self.folder / ".lock")
+        except OSError as error:
+            raise InputError(f"{self.folder} cannot be made ({error.strerror}); choose another folder.") from None
+
+
+def _split_order(name):
+    protocol, seed = name.rsplit("-", 1)
+    return protocol, int(seed)
+
+
+def _merged(what, old, new):
+    if old is None:
+        return new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: _merged(f"{what}.{key}", old.get(key), new.get(key, old.get(key))) for key in {**old, **new}}
+    if old != new:
+        raise InputError(
+            f"{what} is {old!r} in this record, this run has {new!r}; choose another folder with --results, "
+            "or delete the record to start anew."
+        )
+    return old
+
+
+def named(name, start="."):
+    """The record of that name in the nearest folder `results`, from `start` upwards.
+
+    name: for instance breakhis-subset. Returns a Record. Raises InputError when no folder above has one.
+    """
+    start = Path(start).resolve()
+    for folder in (start, *start.parents):
+        record = Record(folder / "results" / name)
+        if record.exists():
+            return record
+    raise InputError(f"no results/{name} in {start} or above it; make it with `breakhis run`.")
+
+
+def versions():
+    """Versions of what the results depend on, as a dictionary."""
+    packages = ("breakhis-lib", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

@@ -1,0 +1,249 @@
+"""The command line as a user meets it: every command run in a process of its own."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from breakhis_lib import dataset
+
+COMMAND = Path(sys.executable).with_name("breakhis")
+QUICK = ["--size", "96", "--epochs", "2", "--magnifications", "200", "--seeds", "0"]
+
+
+def breakhis(*arguments, cwd=None):
+    result = subprocess.run(
+        [COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"}
+    )
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+@pytest.fixture(scope="module")
+def trained(slides, weights_file, tmp_path_factory):
+    """A folder with a cache and a finished run on practice slides: (folder, the run's output)."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BREAKHIS_CACHE", str(folder / "cache"))
+        patch.setenv("BREAKHIS_WEIGHTS", str(weights_file))
+        yield folder, breakhis("run", "--data", slides, *QUICK, "--results", folder / "record")
+
+
+def test_help_lists_every_command_with_examples():
+    text = flat(breakhis("--help").stdout)
+    for command in ("practice", "download", "check", "weights", "run", "table", "predict"):
+        assert command in text
+        assert "xample" in breakhis(command, "--help").stdout or command == "weights"
+
+
+@pytest.mark.weights
+def test_run_records_and_prints_table_4(trained):
+    folder, result = trained
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"Device: (CPU|GPU).*", result.stderr)
+    assert len(re.findall("Device:", result.stderr)) == 1
+    shown = flat(result.stdout)
+    for number in ("96.47", "98.30", "96.31", "91.06"):
+        assert number in shown
+    record = folder / "record"
+    info = json.loads((record / "run.json").read_text())
+    assert info["sessions"][0]["command"].startswith("breakhis run --data")
+    assert {run["protocol"] for run in info["runs"]} == {"image", "slide"}
+    run = info["runs"][0]
+    assert run["images"]["train"] + run["images"]["validation"] + run["images"]["test"] == 16
+    assert run["seconds"]["fine-tuning"] > 0
+    table = pd.read_csv(record / "predictions.csv", dtype={"slide": str})
+    assert list(table.columns) == (
+        ["magnification", "protocol", "reading", "seed", "set", "file", "slide", "label", "p_malignant"]
+    )
+    assert set(table.reading) == {"block14"}
+
+
+@pytest.mark.weights
+def test_a_finished_run_is_not_repeated_and_another_seed_is_added(trained, slides):
+    folder, _ = trained
+    before = (folder / "record" / "predictions.csv").read_text()
+    again = breakhis("run", "--data", slides, *QUICK, "--results", folder / "record")
+    assert again.returncode == 0
+    assert "best epoch" not in again.stderr
+    assert (folder / "record" / "predictions.csv").read_text() == before
+    more = breakhis("run", "--data", slides, *QUICK[:-1], "0,1", "--protocols", "slide", "--results", folder / "record")
+    assert more.stderr.count("best epoch") == 1
+    assert set(before.splitlines()) < set((folder / "record" / "predictions.csv").read_text().splitlines())
+
+
+@pytest.mark.weights
+def test_other_settings_are_refused_and_the_record_kept(trained, slides):
+    folder, _ = trained
+    result = breakhis("run", "--data", slides, *QUICK, "--learning-rate", "0.01", "--results", folder / "record")
+    assert result.returncode == 1
+    assert "learning_rate" in result.stderr
+    assert "--results" in result.stderr
+
+
+@pytest.mark.weights
+def test_a_stopped_run_says_so_and_goes_on(slides, ready, tmp_path):
+    arguments = [COMMAND, "run", "--data", slides, *QUICK[:-1], "0,1,2", "--results", tmp_path / "record"]
+    process = subprocess.Popen(list(map(str, arguments)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "best epoch" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate()
+    assert process.returncode == 130
+    assert "Stopped" in rest
+    done = len(json.loads((tmp_path / "record" / "run.json").read_text())["runs"])
+    assert 1 <= done < 6
+    again = subprocess.run(list(map(str, arguments)), capture_output=True, text=True)
+    assert again.returncode == 0
+    assert again.stderr.count("best epoch") == 6 - done
+
+
+@pytest.mark.weights
+def test_predict_prints_the_probability_of_each_label(trained, slides):
+    folder, _ = trained
+    images = sorted(slides.rglob("*-200-001.png"))[:2]
+    result = breakhis("predict", *images, "--results", folder / "record")
+    assert result.returncode == 0, result.stderr
+    rows = re.findall(r"(SOB_\S+)\s+│\s+([\d.]+)\s+│\s+([\d.]+)", result.stdout)
+    assert [name for name, _, _ in rows] == [image.name for image in images]
+    for _, benign, malignant in rows:
+        assert float(benign) + float(malignant) == pytest.approx(1, abs=2e-4)
+    assert "not for clinical use" in flat(result.stdout)
+
+
+@pytest.mark.weights
+def test_predict_agrees_with_the_recorded_prediction(trained, slides):
+    folder, _ = trained
+    table = pd.read_csv(folder / "record" / "predictions.csv")
+    row = table[(table.protocol == "slide") & (table.set == "test") & (table.seed == 0)].iloc[0]
+    result = breakhis("predict", next(slides.rglob(row.file)), "--results", folder / "record")
+    found = float(re.search(r"SOB_\S+\s+│\s+[\d.]+\s+│\s+([\d.]+)", result.stdout)[1])
+    assert found == pytest.approx(row.p_malignant, abs=2e-3)
+    assert "its test set" in flat(result.stdout)
+
+
+@pytest.mark.weights
+def test_predict_names_what_does_not_fit(trained, tmp_path, slides):
+    folder, _ = trained
+    Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    record = ["--results", folder / "record"]
+    assert breakhis("predict", tmp_path / "mine.png", *record).returncode == 0, "the record has one magnification"
+    for image, message in (
+        (tmp_path / "none.png", "none.png does not exist"),
+        (tmp_path / "broken.png", "broken.png"),
+        (next(slides.rglob("*-40-001.png")), "magnification 40"),
+    ):
+        result = breakhis("predict", image, *record)
+        assert result.returncode == 1
+        assert message in result.stderr
+    assert "breakhis run" in breakhis("predict", tmp_path / "mine.png", "--results", tmp_path / "no").stderr
+
+
+@pytest.mark.weights
+def test_any_folder_of_classes_travels_the_same_way(ready, tmp_path):
+    random = np.random.default_rng(0)
+    rows = []
+    for name, brightness in (("clear", 200), ("dim", 60), ("dark", 20)):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for patient in range(4):
+            for view in range(2):
+                file = f"{name}/{patient}-{view}.jpg"
+                pixels = random.integers(0, brightness, (80, 100), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "scans" / file)
+                rows.append((file, f"{name}{patient}"))
+    pd.DataFrame(rows, columns=["file", "group"]).to_csv(tmp_path / "patients.csv", index=False)
+    result = breakhis(
+        "run", "--data", "scans", "--groups", "patients.csv", "--size", "96", "--epochs", "1", "--protocols", "slide",
+        "--seeds", "0", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(tmp_path / "results" / "scans" / "predictions.csv")
+    assert {"p_dark", "p_dim"} & set(table.columns) == {"p_dark", "p_dim"} - {"p_clear"}
+    assert set(table.magnification) == {0}
+    shown = breakhis("predict", "scans/dim/0-0.jpg", "--results", "results/scans", cwd=tmp_path)
+    assert "dim" in shown.stdout
+
+
+@pytest.mark.weights
+def test_an_unreadable_image_is_left_out_and_counted(ready, slides, tmp_path):
+    shutil.copytree(slides, tmp_path / "slides")
+    victim = sorted((tmp_path / "slides").rglob("*-200-001.png"))[0]
+    victim.write_bytes(victim.read_bytes()[:3000])
+    result = breakhis("run", "--data", tmp_path / "slides", *QUICK, "--results", tmp_path / "record")
+    assert result.returncode == 0, result.stderr
+    assert f"Left out: {victim}" in flat(result.stderr).replace("\n", "")
+    info = json.loads((tmp_path / "record" / "run.json").read_text())
+    assert sum(info["runs"][0]["images"].values()) == 15
+
+
+BAD = [
+    (["run", "--data", "nowhere"], "nowhere is not a folder"),
+    (["run", "--data", "SLIDES", "--magnifications", "50"], "magnification 50"),
+    (["run", "--data", "SLIDES", "--magnifications", "forty"], "'forty'"),
+    (["run", "--data", "SLIDES", "--protocols", "patient"], "'patient'"),
+    (["run", "--data", "SLIDES", "--protocols", "official"], "outside BreakHis"),
+    (["run", "--data", "SLIDES", "--readings", "top"], "'top'"),
+    (["run", "--data", "SLIDES", "--epochs", "0"], "epochs is 0"),
+    (["run", "--data", "SLIDES", "--size", "big"], "'big'"),
+    (["run", "--data", "SLIDES", "--weights", "no.h5"], "no.h5"),
+    (["table", "nothing"], "nothing"),
+    (["table"], "breakhis run"),
+    (["weights", "no.h5"], "no.h5"),
+    (["check", "nowhere"], "nowhere"),
+    (["practice", "made", "--seed", "-1"], "-1"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
+def test_bad_input_is_one_clear_error(arguments, message, slides, tmp_path, own_cache):
+    result = breakhis(*[str(slides) if part == "SLIDES" else part for part in arguments], cwd=tmp_path)
+    assert result.returncode == 1
+    assert message in flat(result.stderr)
+
+
+def test_check_calls_practice_slides_simulated(slides):
+    result = breakhis("check", slides)
+    assert result.returncode == 0, result.stdout
+    assert "simulated" in result.stdout
+
+
+@pytest.mark.real
+def test_check_of_the_real_subset_counts_and_names_13412(real):
+    result = breakhis("check", real)
+    assert result.returncode == 1
+    assert "1233 of the 7,909 official images are there" in flat(result.stdout)
+    assert "13412" in result.stdout
+
+
+@pytest.mark.real
+def test_the_committed_record_is_of_the_real_images(real):
+    record = Path(__file__).parents[1] / "results" / "breakhis-subset"
+    info = json.loads((record / "run.json").read_text())
+    fields = dataset.fingerprint(dataset.scan(real))
+    for magnification, about in info["data"].items():
+        assert dataset.digest(dataset.select(fields, int(magnification))) == about["sha256"]
+    table = pd.read_csv(record / "predictions.csv", dtype={"slide": str})
+    labels = table.file.map(fields.set_index("file").label)
+    assert (labels == table.label).all()
+
+
+def test_help_answers_without_loading_tensorflow():
+    code = "import sys; from breakhis_lib import cli; sys.exit(bool({'tensorflow', 'pandas'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
