@@ -6,8 +6,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 BUILD = _build
 RUN = $(BUILD)/results/practice
-export PYTHONWARNINGS = ignore::DeprecationWarning
-export MPLBACKEND = agg
+EXECUTE = $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
+	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
 .PHONY: help env book html lab run test format clean
 
@@ -26,20 +26,22 @@ book: env  ## everything: practice slides, weights, fine-tuning, chapters execut
 	$(BIN)/breakhis practice
 	$(BIN)/breakhis weights
 	$(BIN)/breakhis run --seeds 0 --results $(RUN)
-	$(BIN)/python tests/execute.py chapters $(BUILD)/executed
-	$(BIN)/jupyter-book build $(BUILD)/executed --path-output $(BUILD)/book -W -n --keep-going --quiet
+	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
+	cp -r _config.yml _toc.yml intro.md references.bib chapters _assets $(BUILD)/source
+	$(EXECUTE) $(BUILD)/source/chapters/*.ipynb
+	$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD)/book -W -n --keep-going --quiet
 	@echo "The book: $(BUILD)/book/_build/html/index.html"
 	$(BIN)/breakhis table $(RUN)
 
 html: env  ## render the book from the outputs stored in the chapters
-	$(BIN)/jupyter-book build . --path-output $(BUILD)/html -W -n --keep-going --quiet
-	@echo "The book: $(BUILD)/html/_build/html/index.html"
+	$(BIN)/jupyter-book build . -W -n --keep-going --quiet
+	@echo "The book: $(BUILD)/html/index.html"
 
 lab: env  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab chapters
 
 run: env  ## execute the chapters and store their outputs
-	$(BIN)/python tests/execute.py chapters
+	$(EXECUTE) chapters/*.ipynb
 
 test: env  ## style, library, command line, and every chapter's outputs compared
 	$(BIN)/ruff check .

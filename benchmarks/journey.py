@@ -121,7 +121,11 @@ def train():
         array.flush()
         found = features.Features(array, np.arange(len(fields)))
         finetune.train(
-            found, fields, splits.draw(fields, "slide", 0), network.DEFAULT_READING, settings=finetune.Settings(epochs=1)
+            found,
+            fields,
+            splits.draw(fields, "slide", 0),
+            network.DEFAULT_READING,
+            settings=finetune.Settings(epochs=1),
         )
     print_peak()
 

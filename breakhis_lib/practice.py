@@ -24,11 +24,13 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.color import combine_stains
 
+from breakhis_lib import dataset
 from breakhis_lib import practice_tissue as tissue_model
+from breakhis_lib.dataset import BENIGN_SUBTYPES, SUBTYPES
 from breakhis_lib.errors import InputError
-from breakhis_lib.practice_tissue import EPITHELIAL, MOST_FIELDS, RED_CELL, STEP, SUBTYPES, interpolate, stream
+from breakhis_lib.paper import MAGNIFICATIONS
+from breakhis_lib.practice_tissue import EPITHELIAL, MOST_FIELDS, RED_CELL, STEP, interpolate, stream
 
-MAGNIFICATIONS = (40, 100, 200, 400)
 FIELD_HEIGHT, FIELD_WIDTH = 460, 700  # pixels, as in BreakHis
 FIRST_NUMBER = 90001  # BreakHis' own slide numbers end at 29960
 MOST_SLIDES = 100
@@ -90,7 +92,8 @@ def slide(seed, number):
     fibres = ndimage.gaussian_filter(fibres, (0, 2, 2), mode="wrap")
     fibres = (fibres / fibres.std(axis=(1, 2), keepdims=True)).astype(np.float32)
     stain = _draw_stain(seed, number)
-    return Slide(seed, number, subtype, SUBTYPES[subtype][0], traits, stain, tissue, grain, fibres)
+    label = "benign" if subtype in BENIGN_SUBTYPES else "malignant"
+    return Slide(seed, number, subtype, label, traits, stain, tissue, grain, fibres)
 
 
 def _draw_stain(seed, number):
@@ -358,11 +361,8 @@ def _make_slide(job):
 def image_path(folder, number, magnification, sequence):
     """Path of one image below `folder`, in BreakHis' layout; the year of a simulated slide is 00."""
     subtype = list(SUBTYPES)[(number - FIRST_NUMBER) % len(SUBTYPES)]
-    label, name = SUBTYPES[subtype]
-    first = f"SOB_{label[0].upper()}"
-    top = Path(folder) / "BreaKHis_v1" / "histology_slides" / "breast" / label / "SOB" / name
-    file = f"{first}_{subtype}-00-{number}-{magnification}-{sequence:03d}.png"
-    return top / f"{first}_{subtype}_00-{number}" / f"{magnification}X" / file
+    side = "B" if subtype in BENIGN_SUBTYPES else "M"
+    return Path(folder) / dataset.official_path(f"SOB_{side}_{subtype}-00-{number}-{magnification}-{sequence:03d}.png")
 
 
 def _is_complete(path, seed):

@@ -16,6 +16,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from breakhis_lib.dataset import BENIGN_SUBTYPES
+
 WIDTH, HEIGHT, STEP = 960.0, 680.0, 2.0  # size of the tissue and spacing of its maps, micrometres
 MOST_FIELDS = 99  # places photographed on one slide, at most
 
@@ -37,16 +39,6 @@ RADIUS_SHIFT = {"LC": -0.55, "MC": -0.2, "PT": 0.1}  # lobular nuclei are small 
 BLAND = {"LC": 0.5, "MC": 0.3}  # share of the way back from the malignant mean to the benign one
 STROMAL_NUCLEI = {"A": 2.0, "F": 3.2, "PT": 5.5, "TA": 2.4, "DC": 3.2, "LC": 2.6, "MC": 1.8, "PC": 2.4}
 
-SUBTYPES = {  # code: (label, folder), in the order of the slide numbers
-    "A": ("benign", "adenosis"),
-    "F": ("benign", "fibroadenoma"),
-    "PT": ("benign", "phyllodes_tumor"),
-    "TA": ("benign", "tubular_adenoma"),
-    "DC": ("malignant", "ductal_carcinoma"),
-    "LC": ("malignant", "lobular_carcinoma"),
-    "MC": ("malignant", "mucinous_carcinoma"),
-    "PC": ("malignant", "papillary_carcinoma"),
-}
 EPITHELIAL, MYOEPITHELIAL, STROMAL, LYMPHOCYTE, MITOSIS, RED_CELL = range(6)
 NUCLEUS = np.dtype(
     [("x", float), ("y", float), ("radius", float), ("elongation", float), ("angle", float)]
@@ -215,7 +207,7 @@ ARCHITECTURE = {
 def draw_traits(seed, number, subtype):
     """Draw one slide's nuclear traits from its class, a dict of floats; the classes overlap."""
     random = stream(seed, number, "traits")
-    malignant = SUBTYPES[subtype][0] == "malignant"
+    malignant = subtype not in BENIGN_SUBTYPES
     traits = {}
     for name, (benign, other, spread, least, most) in TRAITS.items():
         mean = other + BLAND.get(subtype, 0.0) * (benign - other) if malignant else benign

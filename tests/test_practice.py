@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from breakhis_lib import practice, practice_tissue
+from breakhis_lib import dataset, practice, practice_tissue
 from breakhis_lib.errors import InputError
 
 NAME = re.compile(r"^SOB_(B|M)_(A|F|PT|TA|DC|LC|MC|PC)-(\d\d)-(\w+)-(40|100|200|400)-(\d+)\.png$")
@@ -113,8 +113,9 @@ def test_nuclei_are_drawn_where_the_tissue_has_them(tumour):
 def test_malignant_nuclei_are_larger_but_the_classes_overlap():
     radii = {"benign": [], "malignant": []}
     for number in range(90001, 90241):
-        subtype = list(practice_tissue.SUBTYPES)[(number - 90001) % 8]
-        radii[practice_tissue.SUBTYPES[subtype][0]].append(practice_tissue.draw_traits(2026, number, subtype)["radius"])
+        subtype = list(dataset.SUBTYPES)[(number - 90001) % 8]
+        label = "benign" if subtype in dataset.BENIGN_SUBTYPES else "malignant"
+        radii[label].append(practice_tissue.draw_traits(2026, number, subtype)["radius"])
     benign, malignant = np.array(radii["benign"]) ** 2, np.array(radii["malignant"]) ** 2
     assert malignant.mean() > 1.15 * benign.mean()
     assert (benign > np.quantile(malignant, 0.1)).mean() > 0.1
