@@ -4,6 +4,7 @@ TensorFlow is the default backend; the environment variable KERAS_BACKEND names 
 """
 
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
@@ -35,6 +36,7 @@ with _held_standard_error():  # TensorFlow's C++ part speaks before any log leve
     import keras
 
     DEVICE = str(keras.ops.ones(1).device)
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several heads in one process are meant, no mistake
 
 
 def device():

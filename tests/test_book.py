@@ -59,3 +59,26 @@ def test_the_committed_record_backs_the_chapters():
     assert lines[0] == "magnification,protocol,reading,seed,set,file,slide,label,p_malignant"
     info = json.loads((record / "run.json").read_text())
     assert len({(run["magnification"], run["protocol"]) for run in info["runs"]}) == 6
+
+
+def readme_rows():
+    """The lines of the README's table of results, computed from the record."""
+    from breakhis_lib import records, tables
+
+    table = tables.table4(records.Record(ROOT / "results" / "breakhis-subset").predictions())
+    rows = []
+    for (magnification, protocol), row in table.dropna(subset="accuracy").iterrows():
+        figures = f"{row.accuracy:.1f} ({row.low:.1f} to {row.high:.1f})"
+        counts = f"{row.images:.0f} ({row.slides:.0f})"
+        rows.append(
+            f"| x{magnification} | {row.paper:.2f} | {protocol} | {figures} | {row.majority:.1f} | {row.runs:.0f} | {counts} |"
+        )
+    return rows
+
+
+def test_the_readme_prints_what_the_record_holds():
+    text = (ROOT / "README.md").read_text()
+    rows = readme_rows()
+    assert len(rows) == 6
+    for row in rows:
+        assert row in text
