@@ -5,7 +5,8 @@
 1. features: images a second of `features.extract` (reading, resizing and writing included) over images a
    second of the trunk alone on the same images, in alternating rounds.
 2. memory: peak resident memory of a process that extracts few and many images, and of one that trains on
-   features of BreakHis' full size: a store of all its images, trained on all of its largest magnification.
+   features of BreakHis' full size: a store of all its images, one head and two trained on all of its largest
+   magnification.
 """
 
 import json
@@ -27,7 +28,7 @@ def main():
     """Measure everything; each memory figure in a process of its own."""
     found = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
     found |= measure_rates()
-    for name in ("extract 32", "extract 320", "train"):
+    for name in ("extract 32", "extract 320", "train 1", "train 2"):
         answer = subprocess.run(
             [sys.executable, __file__, *name.split()], capture_output=True, text=True, check=True
         ).stdout.splitlines()[-1]
@@ -107,26 +108,22 @@ def extract(count):
     print_peak()
 
 
-def train():
-    from breakhis_lib import dataset, features, finetune, network, splits
+def train(heads):
+    from breakhis_lib import dataset, features, finetune, splits
 
     official = dataset.official()
     fields = dataset.select(official, 100)  # the magnification with the most images
-    with tempfile.TemporaryFile() as file:
+    sets = splits.draw(fields, "slide", 0)
+    with tempfile.NamedTemporaryFile() as file:
         shape = (len(official), 1, 10, 10, 1024)
-        array = np.memmap(file, dtype="float16", mode="w+", shape=shape)
         random = np.random.default_rng(0)
-        for row in range(len(official)):
-            array[row] = random.random(shape[1:], dtype=np.float32)
-        array.flush()
+        for _ in range(len(official)):
+            file.write(random.random(shape[1:], dtype=np.float32).astype(np.float16).tobytes())
+        file.flush()
+        array = np.memmap(file.name, dtype=np.float16, mode="r", shape=shape)
         found = features.Features(array, np.arange(len(fields)))
-        finetune.train(
-            found,
-            fields,
-            splits.draw(fields, "slide", 0),
-            network.DEFAULT_READING,
-            settings=finetune.Settings(epochs=1),
-        )
+        for seed in range(int(heads)):
+            finetune.train(found, fields, sets, seed=seed, settings=finetune.Settings(epochs=1))
     print_peak()
 
 

@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands, so that `breakhis --help` answer
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,8 @@ from rich.table import Table
 from breakhis_lib import __version__
 from breakhis_lib.errors import InputError
 
+HEADS = 8  # trained before a process is replaced by a fresh one
+CONTINUED = "BREAKHIS_CONTINUED"  # set for a process that goes on with another's work
 FEW = 5  # findings of a kind that `check` prints unless told otherwise
 output = Console(soft_wrap=True, highlight=False)
 errors = Console(stderr=True, soft_wrap=True)
@@ -225,10 +228,27 @@ def run(
     )
     data = data or _practice()
     results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
+    continued = os.environ.pop(CONTINUED, None)
     with _progress() as progress:
-        record = journey.run(data, results, plan, weights, groups, _command(), _watcher(progress))
+        record, left = journey.run(
+            data, results, plan, weights, groups, None if continued else _command(), _watcher(progress), HEADS
+        )
+    if left:
+        _continue_afresh()
     output.print(f"Recorded in {record.folder}.")
     _print_table4(record)
+
+
+def _continue_afresh():
+    """Start the same command anew; TensorFlow frees a trained head's memory only when its process ends.
+
+    Some 80 MB a head are kept whatever Keras is told (keras-team/keras, issue 20552).
+    """
+    command = [sys.executable, "-m", "breakhis_lib.cli", *sys.argv[1:]]
+    os.environ[CONTINUED] = "1"
+    if os.name == "nt":  # Windows would return to the shell at once
+        sys.exit(subprocess.call(command))
+    os.execv(command[0], command)
 
 
 def _command():
@@ -301,7 +321,7 @@ def _print_table4(record, reading="block14"):
     for (magnification, protocol), row in found.iterrows():
         first = magnification != last
         cells = [f"x{magnification}" if first else "", f"{row.paper:.2f}" if first and row.paper == row.paper else ""]
-        if protocol is not None and row.runs == row.runs:
+        if row.accuracy == row.accuracy:
             cells += [protocol, f"{row.accuracy:.2f}", f"{row.low:.1f} to {row.high:.1f}", f"{row.majority:.1f}"]
             cells += [f"{row[name]:.0f}" for name in ("runs", "images", "slides")]
         else:
@@ -383,3 +403,7 @@ def main():
         errors.print(f"Unexpected error: {type(error).__name__}: {error}", markup=False, highlight=False)
         errors.print("Please report it; BREAKHIS_DEBUG=1 shows where it happened.")
         sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

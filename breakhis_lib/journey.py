@@ -45,12 +45,14 @@ class Watcher:
         """A run of that name ended, see `finetune.Trained`."""
 
 
-def run(data, results, plan=None, weights=None, groups=None, command="", watcher=None):
+def run(data, results, plan=None, weights=None, groups=None, command="", watcher=None, most=None):
     """Carry a folder of images to a record; a run that is already recorded is not repeated.
 
     data: folder of images, see `dataset.scan`; groups: its CSV of groups. results: the record's folder.
-    plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record. watcher: Watcher.
-    Returns the Record. Raises InputError before any long work where the plan cannot be carried out.
+    plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record; None where another
+    call of the same command is continued. watcher: Watcher. most: how many heads to train before returning.
+    Returns (record, left): the Record, and how many runs `most` left to do. Raises InputError before any
+    long work where the plan cannot be carried out.
     """
     plan, watcher = plan or Plan(), watcher or Watcher()
     finetune.check(plan.settings)
@@ -63,17 +65,19 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
     for fields, protocol, seed in itertools.product(fields_of.values(), plan.protocols, plan.seeds):
         splits.draw(fields, protocol, seed)  # says now, not after an hour, that a split is impossible
     fields_of = {magnification: dataset.fingerprint(fields) for magnification, fields in fields_of.items()}
-    watcher.say(f"Device: {backend.device()}")
+    if command is not None:
+        watcher.say(f"Device: {backend.device()}")
     tensors = imagenet.load(weights, watcher.say)
     record = records.Record(results)
+    session = {
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": records.versions(),
+        "device": backend.device(),
+        "seconds before the first run": round(time.monotonic() - started, 1),
+    }
     record.begin(
-        {
-            "command": command,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "versions": records.versions(),
-            "device": backend.device(),
-            "seconds before the first run": round(time.monotonic() - started, 1),
-        },
+        session if command is not None else None,
         classes=finetune.class_names(everything),
         weights={"sha256 of the tensors": imagenet.TENSORS_SHA256},
         settings={**plan.settings._asdict(), "size": list(plan.size), "precision": plan.precision},
@@ -86,7 +90,7 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         {"protocol": protocol, "reading": reading, "seed": seed}
         for reading, protocol, seed in itertools.product(plan.readings, plan.protocols, plan.seeds)
     ]
-    number, total = 0, len(magnifications) * len(kinds)
+    number, total, trained = 0, len(magnifications) * len(kinds), 0
     for magnification, fields in fields_of.items():
         for reading, of_reading in itertools.groupby(kinds, key=lambda kind: kind["reading"]):
             keys = [{"magnification": magnification, **kind} for kind in of_reading]
@@ -96,10 +100,12 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
                 continue
             good, found, seconds = _features(fields, reading, plan, tensors, watcher)
             for key in todo:
-                number += 1
+                if trained == most:
+                    return record, total - number
+                number, trained = number + 1, trained + 1
                 name = f"run {number}/{total}: x{magnification} by {key['protocol']}, {reading}, seed {key['seed']}"
                 _one(record, key, good, found, plan, tensors, seconds, watcher, name)
-    return record
+    return record, 0
 
 
 def _features(fields, reading, plan, tensors, watcher):

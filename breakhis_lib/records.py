@@ -80,14 +80,15 @@ class Record:
     def begin(self, session, **same):
         """Note a new session; refuse one that does not fit what is recorded.
 
-        session: dictionary with the command, date and versions. same: what all runs of a record share
-        (settings, data digests); dictionaries are merged key by key. Raises InputError on a difference.
+        session: dictionary with the command, date and versions; None to go on with the last one. same: what
+        all runs of a record share (settings, data digests), merged key by key. Raises InputError on a difference.
         """
         with self._lock():
             info = self.info()
             for name, value in same.items():
                 info[name] = _merged(f"{self.folder / 'run.json'}: {name}", info.get(name), value)
-            info.setdefault("sessions", []).append(session)
+            info.setdefault("sessions", [])
+            info["sessions"] += [session] if session is not None or not info["sessions"] else []
             info.setdefault("runs", [])
             self._write_json(info)
 

@@ -135,7 +135,7 @@ def audit(fields, sets):
             "share a slide": shared(["slide"]),
             "share a slide number": shared(["number"]),
             "have a twin": twin_count,
-            "have the same-numbered field at another magnification": kin,
+            "share a field at another magnification": kin,
         },
         name="test images",
     )

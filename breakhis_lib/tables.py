@@ -29,4 +29,4 @@ def table4(predictions, reading=network.DEFAULT_READING):
             rows.append({**row, "protocol": None})
     columns = ["paper", "accuracy", "low", "high", "majority", "runs", "images", "slides"]
     table = pd.DataFrame(rows).set_index(["magnification", "protocol"])
-    return table.reindex(columns=columns)
+    return table.reindex(columns=columns).astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))

@@ -70,9 +70,16 @@ def readme_rows():
     for (magnification, protocol), row in table.dropna(subset="accuracy").iterrows():
         figures = f"{row.accuracy:.1f} ({row.low:.1f} to {row.high:.1f})"
         counts = f"{row.images:.0f} ({row.slides:.0f})"
-        rows.append(
-            f"| x{magnification} | {row.paper:.2f} | {protocol} | {figures} | {row.majority:.1f} | {row.runs:.0f} | {counts} |"
-        )
+        cells = [
+            f"x{magnification}",
+            f"{row.paper:.2f}",
+            protocol,
+            figures,
+            f"{row.majority:.1f}",
+            f"{row.runs:.0f}",
+            counts,
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
     return rows
 
 

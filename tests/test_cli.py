@@ -115,6 +115,19 @@ def test_a_stopped_run_says_so_and_goes_on(slides, ready, tmp_path):
 
 
 @pytest.mark.weights
+def test_a_long_run_goes_on_in_a_fresh_process_as_one_session(slides, ready, tmp_path):
+    code = "from breakhis_lib import cli; cli.HEADS = 1; cli.main()"
+    arguments = ["run", "--data", slides, *QUICK, "--epochs", "1", "--results", tmp_path / "record"]
+    result = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    info = json.loads((tmp_path / "record" / "run.json").read_text())
+    assert len(info["runs"]) == 2
+    assert len(info["sessions"]) == 1
+    assert result.stderr.count("Device:") == 1
+    assert "96.31" in result.stdout
+
+
+@pytest.mark.weights
 def test_predict_prints_the_probability_of_each_label(trained, slides):
     folder, _ = trained
     images = sorted(slides.rglob("*-200-001.png"))[:2]
