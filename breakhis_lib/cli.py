@@ -28,7 +28,7 @@ from rich.table import Table
 from breakhis_lib import __version__
 from breakhis_lib.errors import InputError
 
-HEADS = 8  # trained before a process is replaced by a fresh one
+HEADS = 5  # trained before a process is replaced by a fresh one
 CONTINUED = "BREAKHIS_CONTINUED"  # set for a process that goes on with another's work
 FEW = 5  # findings of a kind that `check` prints unless told otherwise
 output = Console(soft_wrap=True, highlight=False)
