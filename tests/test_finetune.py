@@ -56,7 +56,9 @@ def test_the_best_epoch_by_validation_loss_is_restored(material):
 def test_the_labels_of_test_images_do_not_matter_to_training(material):
     found, fields, sets, tensors = material
     flipped = fields.copy()
-    flipped.loc[sets == "test", "label"] = 1 - flipped.label[sets == "test"]
+    tested = sets == "test"
+    flipped.loc[tested, "label"] = 1 - flipped.label[tested]
+    flipped.loc[tested, "label_name"] = flipped.label[tested].map(["benign", "malignant"].__getitem__)
     first = train(material)
     second = train((found, flipped, sets, tensors))
     np.testing.assert_allclose(first.predictions.p_malignant, second.predictions.p_malignant, atol=1e-4)
