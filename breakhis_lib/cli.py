@@ -310,11 +310,17 @@ def table(
         _print_table4(records.Record(folder), reading)
 
 
+def _is_simulated(record):
+    """Whether all of a record's slides are practice slides, whose names bear the year 00."""
+    return bool(record.predictions().file.str.match(r"SOB_._[A-Z]+-00-").all())
+
+
 def _print_table4(record, reading="block14"):
     from breakhis_lib import tables
 
     found = tables.table4(record.predictions(), reading)
-    shown = Table(title=f"Test accuracy in percent: the paper's Table 4 beside {record.folder} (reading {reading})")
+    kind = "SIMULATED slides, " if _is_simulated(record) else ""
+    shown = Table(title=f"Test accuracy in percent: the paper's Table 4 beside {kind}{record.folder} ({reading})")
     for name in ("magnification", "paper", "split by", "ours", "95 % interval", "majority", "runs", "images", "slides"):
         shown.add_column(name, justify="left" if name == "split by" else "right")
     last = None

@@ -56,6 +56,7 @@ def test_run_records_and_prints_table_4(trained):
     assert re.search(r"Device: (CPU|GPU).*", result.stderr)
     assert len(re.findall("Device:", result.stderr)) == 1
     shown = flat(result.stdout)
+    assert "SIMULATED" in shown
     for number in ("96.47", "98.30", "96.31", "91.06"):
         assert number in shown
     record = folder / "record"
