@@ -13,6 +13,7 @@ Johnston 2001), so that each slide has its own stains, as in a laboratory.
 import math
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -340,7 +341,9 @@ def _run(jobs, workers):
     if workers == 1:
         yield from map(_make_slide, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    ignore_stop = (signal.SIGINT, signal.SIG_IGN)  # a stop is for the parent; what is being made is finished
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=signal.signal, initargs=ignore_stop) as pool:
         yield from pool.map(_make_slide, jobs)
 
 
