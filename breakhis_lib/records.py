@@ -52,7 +52,7 @@ class Record:
         """The epochs of every run: the columns of KEY, epoch, accuracy, loss, val_accuracy, val_loss."""
         return self._table("history.csv")
 
-    def split(self, magnification, protocol, seed, files=None):
+    def split(self, magnification, protocol, seed):
         """A stored split as a series from file name to set, or None where none is stored."""
         name = f"{protocol}-{seed}"
         with contextlib.suppress(InputError):
