@@ -153,8 +153,7 @@ def weights(path: Annotated[Path | None, typer.Argument(help="A file of your own
     """Fetch and verify Xception's ImageNet weights (84 MB, once)."""
     from breakhis_lib import weights as module
 
-    file = module.ensure(path, _say)
-    tensors = module.read(file)
+    file, tensors = module.locate(path, _say)
     numbers = sum(array.size for _, _, array in tensors)
     output.print(f"{file}: {len(tensors)} tensors, {numbers:,} numbers, digest verified.")
 

@@ -39,6 +39,7 @@ NAME = re.compile(
     r"-(?P<year>\d\d)-(?P<slide>\w+)-(?P<magnification>40|100|200|400)-(?P<sequence>\d+)\.png",
     re.ASCII,
 )
+TWIN_SLIDE = "13412"  # filed both as ductal (DC) and as lobular (LC), the same pictures under two names
 NO_MAGNIFICATION = 0  # images of a plain folder, which states none
 
 

@@ -114,7 +114,7 @@ def extract(
         lock.acquire()
     try:
         unreadable = _complete(folder, made_from, fields, reading, tensors, progress)
-        done = {digest: row for row, digest in enumerate((folder / "rows.txt").read_text().split())}
+        done = {digest: row for row, digest in enumerate(_whole_names(folder / "rows.txt"))}
         shape = tuple(json.loads((folder / "recipe.json").read_text())["shape"])
     except OSError as error:
         raise InputError(
@@ -133,13 +133,10 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
     """Compute and append the rows that the store lacks; returns the unreadable fields with their reasons."""
     data, names = folder / "rows.bin", folder / "rows.txt"
     names.touch()
-    done = names.read_text().splitlines()
-    # A kill may leave half a line or half a row behind: keep what is whole in both files.
-    done = list(itertools.takewhile(lambda digest: len(digest) == 64, done))
-    known = set(done)
+    done = _whole_names(names)
     readable = fields[fields.sha256.notna()]
     unreadable = {index: f"{path} cannot be read" for index, path in fields.path[fields.sha256.isna()].items()}
-    todo = readable[~readable.sha256.isin(known)].drop_duplicates("sha256")
+    todo = readable[~readable.sha256.isin(done)].drop_duplicates("sha256")
     if todo.empty and done:
         return unreadable
     trunk, _ = network.build(reading, size=tuple(made_from["size"]), tensors=tensors)
@@ -172,6 +169,11 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
             finished += len(indices) + len(problems)
             progress(finished, len(todo))
     return unreadable
+
+
+def _whole_names(path):
+    """The digests in rows.txt; a kill may leave half a line at its end, which is left out."""
+    return list(itertools.takewhile(lambda digest: len(digest) == 64, path.read_text().splitlines()))
 
 
 def _batches(fields, made_from):

@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 from breakhis_lib.errors import InputError
 
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
-FORMATS = ("PNG", "JPEG", "TIFF")
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
+EXTENSIONS = set(FORMATS)
 SMALLEST_SIDE = 32  # pixels; Xception's five halvings leave nothing of less
 MOST_PIXELS = 50_000_000  # a 12-bit microscope camera has some 20 million
 Image.MAX_IMAGE_PIXELS = None  # our own limit, below, comes first and is an error rather than a warning
@@ -32,7 +32,7 @@ def open_image(path):
             raise InputError(f"{path} is a folder; an image file was expected.")
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (zero bytes); copy or download it again.")
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(path, formats=tuple(dict.fromkeys(FORMATS.values())))
     except InputError:
         raise
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from breakhis_lib import dataset, images
+from breakhis_lib.dataset import TWIN_SLIDE
 from breakhis_lib.errors import InputError
 from breakhis_lib.practice import FIRST_NUMBER
 
@@ -32,10 +33,8 @@ KINDS = {
     "simulated": "simulated image among real ones",
     "unmarked": "image under a simulated slide's name, without a simulated image's mark",
 }
-TWIN_SLIDE = "13412"
 SIZE = (700, 460)  # width and height in pixels (the data set's own page)
 OTHER_SIZES = {("PC", "14", "12465"): (700, 456)}  # the one slide that differs
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 MODES = {"1": "black and white", "L": "grey", "P": "a palette", "CMYK": "CMYK", "RGBA": "RGB with alpha"}
 
 
@@ -183,7 +182,7 @@ def _content_findings(look):
     if look.trouble:
         return [_row(path, "unreadable", look.trouble)]
     rows = []
-    if look.format != FORMATS[path.suffix.lower()]:
+    if look.format != images.FORMATS[path.suffix.lower()]:
         rows.append(_row(path, "extension", f"is named {path.suffix} but is a {look.format} file"))
     if look.mode != "RGB":
         rows.append(_row(path, "mode", f"is stored as {look.mode}; it is converted to RGB when read"))

@@ -11,12 +11,12 @@ from importlib import resources
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from breakhis_lib.dataset import TWIN_SLIDE
 from breakhis_lib.errors import InputError
 
 SETS = ("train", "validation", "test")
 UNITS = {"image": "file", "slide": "slide", "number": "number", "official": "slide"}
 FOLDS = 5
-TWINS = "13412"  # filed both as ductal (DC) and as lobular (LC), the same pictures under two names
 
 
 def draw(fields, protocol, seed):
@@ -120,8 +120,8 @@ def audit(fields, sets):
 
     twins = ["magnification", "sequence"]
     twin_count = sum(
-        shared(twins, seen[(seen.slide == TWINS) & (seen.subtype != subtype)], rows)
-        for subtype, rows in test[test.slide == TWINS].groupby("subtype")
+        shared(twins, seen[(seen.slide == TWIN_SLIDE) & (seen.subtype != subtype)], rows)
+        for subtype, rows in test[test.slide == TWIN_SLIDE].groupby("subtype")
     )
     same_view = ["slide", "sequence"]
     # A test image's own magnification does not count, so it is left out of the other side one by one.

@@ -48,39 +48,42 @@ def load(path=None, report=lambda message: None):
     Returns a list of (layer name, weight name, float32 array) in the order of Keras' `model.weights`.
     Raises InputError that lists what was tried and how to bring the file by hand.
     """
-    return read(ensure(path, report))
+    return locate(path, report)[1]
 
 
 def ensure(path=None, report=lambda message: None):
     """Make sure that a weights file is there: the first place of four that has it.
 
-    Arguments and errors as `load`. Returns the file's path, whose tensors `read` verifies.
+    Arguments and errors as `load`. Returns the file's path.
     """
+    return locate(path, report)[0]
+
+
+def locate(path=None, report=lambda message: None):
+    """What `ensure` and `load` return, as a pair: the file's path and its verified tensors, read once."""
     path = path or os.environ.get("BREAKHIS_WEIGHTS")
     cached = cache.folder() / FILE_NAME
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{cached}.lock"):
-            return _ensure(path, cached, report)
+            return _locate(path, cached, report)
     except OSError as error:
         raise InputError(f"{error.filename or cached} cannot be used ({error.strerror}); set BREAKHIS_CACHE.") from None
 
 
-def _ensure(path, cached, report):
+def _locate(path, cached, report):
     if path:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path} is no file; expected Xception's weights ({FILE_NAME}), or leave it out.")
         if zipfile.is_zipfile(path):
             _unpack(path, cached)
-            return cached
-        read(path)
-        return path
+            return cached, read(cached)
+        return path, read(path)
     tried = []
     if cached.exists():
         try:
-            read(cached)
-            return cached
+            return cached, read(cached)
         except InputError as error:
             tried.append(f"the cache: {error}")
             cached.unlink()
@@ -88,8 +91,9 @@ def _ensure(path, cached, report):
         report(f"ImageNet weights: trying {name} (84 MB, once)")
         try:
             fetch(cached)
+            tensors = read(cached)
             report(f"ImageNet weights: from {name}, digest verified")
-            return cached
+            return cached, tensors
         except Exception as error:  # no network, a firewall's page, a full disk: the next place is tried
             tried.append(f"{name}: {_first_line(error)}")
             report(f"ImageNet weights: not from {name} ({_first_line(error)})")

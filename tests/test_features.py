@@ -169,6 +169,15 @@ def test_a_half_written_row_is_dropped(fields, ready):
     assert len(found) == 4
 
 
+def test_half_a_name_is_left_out_also_when_nothing_is_to_do(fields, ready):
+    before, _ = extract(fields[:3])
+    store = next((cache.folder() / "features").iterdir())
+    with open(store / "rows.txt", "a") as file:
+        file.write("0123")
+    after, _ = extract(fields[:3])
+    np.testing.assert_array_equal(before.take(np.arange(3)), after.take(np.arange(3)))
+
+
 def test_two_processes_take_turns_and_compute_each_image_once(slides, fields, ready):
     both = [start(slides, "0.5"), start(slides, "0.5")]
     texts = [process.communicate()[0] for process in both]
