@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 BUILD = _build
 RUN = $(BUILD)/results/practice
+COSTS ?= $(BUILD)/chapters.csv
 EXECUTE = $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
@@ -27,7 +28,7 @@ book: env  ## everything: practice slides, weights, fine-tuning, chapters execut
 	$(BIN)/breakhis weights
 	$(BIN)/breakhis run --seeds 0 --results $(RUN)
 	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
-	cp -r _config.yml _toc.yml intro.md references.bib chapters _assets $(BUILD)/source
+	cp -r _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets $(BUILD)/source
 	$(EXECUTE) $(BUILD)/source/chapters/*.ipynb
 	$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD)/book -W -n --keep-going --quiet
 	@echo "The book: $(BUILD)/book/_build/html/index.html"
@@ -43,11 +44,11 @@ lab: env  ## open the chapters in JupyterLab
 run: env  ## execute the chapters and store their outputs
 	$(EXECUTE) chapters/*.ipynb
 
-test: env  ## style, library, command line, and every chapter's outputs compared
+test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 300 \
-		--nbval-sanitize-with tests/sanitise.cfg tests chapters
+	$(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_costs --chapter-costs $(COSTS) --nbval \
+		--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg tests chapters
 
 format: env  ## bring the code into the project's style
 	$(BIN)/ruff check --fix .

@@ -138,7 +138,7 @@ def scan(folder, groups=None):
     """Read a folder into fields.
 
     folder: BreakHis in its own layout, at any depth; or a folder with one sub-folder a class
-    (folder/<class>/*.png, .jpg, .jpeg, .tif, .tiff). groups: for the second kind, a CSV with columns
+    (`folder/<class>/*.png`, .jpg, .jpeg, .tif, .tiff). groups: for the second kind, a CSV with columns
     file (relative to the folder, or a bare name) and group (the patient or slide an image is from);
     without it every image is its own group.
     Returns a data frame with the columns of COLUMNS, sorted by file. Raises InputError when there is no

@@ -53,7 +53,7 @@ def view(pixels, number):
 def prepare(path, size=network.SIZE, views=1):
     """Read, resize and turn one image for the network.
 
-    Returns a uint8 array of shape (views, *size, 3). Raises InputError as `images.read_image`.
+    Returns a uint8 array of shape (views, height, width, 3). Raises InputError as `images.read_image`.
     """
     pixels = images.resize(images.read_image(path), size)
     return np.stack([view(pixels, number) for number in range(views)])

@@ -90,7 +90,7 @@ def resize(pixels, size):
 
     pixels: uint8 array (height, width, 3). size: (height, width) in pixels; the aspect is not kept
     unless `size` keeps it.
-    Returns a uint8 array of shape (*size, 3).
+    Returns a uint8 array (height, width, 3) of that size.
     """
     if pixels.shape[:2] == tuple(size):
         return pixels

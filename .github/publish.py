@@ -1,0 +1,64 @@
+"""Prepare a copy of the course for one GitHub repository: launch buttons, and notebooks that work in Colab.
+
+    python .github/publish.py https://github.com/OWNER/NAME
+
+writes the address into _config.yml, so that built pages carry Binder and Colab buttons, and puts a first cell
+into every chapter that, in Colab, fetches the course and installs it. The workflow `book.yml` does this in its
+own copy, which becomes the branch `launch` that the buttons open; the committed chapters have no such cell.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import nbformat
+import yaml
+
+BRANCH = "launch"
+LAUNCH_BUTTONS = {
+    "notebook_interface": "jupyterlab",
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+}
+COLAB = """# In Colab, this fetches the course and installs its library, in about a minute; elsewhere it does nothing.
+import os
+import subprocess
+import sys
+
+COURSE = os.environ.get("COURSE", "/content/course")
+if "google.colab" in sys.modules:
+    if not os.path.exists(COURSE):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", "--branch={branch}", "{address}", COURSE], check=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", COURSE + "[chapters]"]
+        subprocess.run(install, check=True)
+    sys.path.insert(0, COURSE)
+    os.chdir(COURSE + "/chapters")"""
+
+
+def prepare(root, address):
+    """Write the address into the book's settings and the Colab cell into every notebook below `chapters`.
+
+    root: folder of the course. address: of its GitHub repository, https://github.com/OWNER/NAME.
+    Raises ValueError on another address.
+    """
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
+        raise ValueError(f"{address} is no GitHub repository; expected https://github.com/OWNER/NAME")
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    config["repository"] = {"url": address, "branch": BRANCH, "path_to_book": ""}
+    config["launch_buttons"] = LAUNCH_BUTTONS
+    (root / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    for path in sorted((root / "chapters").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        source = COLAB.format(branch=BRANCH, address=address)
+        cell = nbformat.v4.new_code_cell(source, id="colab", metadata={"tags": ["remove-cell"]})
+        notebook.cells = [cell, *(kept for kept in notebook.cells if kept.id != "colab")]
+        nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", help="https://github.com/OWNER/NAME")
+    try:
+        prepare(Path(__file__).parents[1], parser.parse_args().address)
+    except ValueError as error:
+        parser.error(str(error))

@@ -1,0 +1,86 @@
+"""What a published copy gets: launch buttons that name existing files, and a cell that works in Colab alone."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.checks import ROOT
+
+ADDRESS = "https://github.com/OWNER/NAME"
+
+
+@pytest.fixture(scope="module")
+def publish():
+    spec = importlib.util.spec_from_file_location("publish", ROOT / ".github" / "publish.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A clone of the course as a git repository of its own."""
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", ROOT.as_uri(), tmp_path / "course"], check=True)
+    return tmp_path / "course"
+
+
+def first_cell(path):
+    return next(cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code")
+
+
+def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(publish, course):
+    publish.prepare(course, ADDRESS)
+    publish.prepare(course, ADDRESS)
+    config = yaml.safe_load((course / "_config.yml").read_text())
+    assert config["repository"]["url"] == ADDRESS
+    assert config["repository"]["branch"] == publish.BRANCH
+    assert f"git checkout -B {publish.BRANCH}" in (ROOT / ".github" / "workflows" / "book.yml").read_text()
+    assert set(config["launch_buttons"]) == {"notebook_interface", "binderhub_url", "colab_url"}
+    for path in (course / "chapters").glob("*.ipynb"):
+        sources = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
+        assert sources[0].startswith("# In Colab")
+        assert ADDRESS in sources[0]
+        assert sum("google.colab" in source for source in sources) == 1
+
+
+def test_the_colab_cell_does_nothing_elsewhere(publish, tmp_path):
+    cell = publish.COLAB.format(branch="launch", address=ADDRESS)
+    code = f"import os\nbefore = os.getcwd()\n{cell}\nassert os.getcwd() == before"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_colab_cell_fetches_the_course_and_finds_its_records(publish, course, tmp_path):
+    subprocess.run(["git", "branch", publish.BRANCH], cwd=course, check=True)
+    cell = publish.COLAB.format(branch=publish.BRANCH, address=course.as_uri())
+    code = f"""
+import subprocess, sys, types
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+run = subprocess.run
+installed = []
+subprocess.run = lambda command, **options: installed.append(command) if "pip" in command else run(command, **options)
+{cell}
+from breakhis_lib import records
+assert records.named("breakhis-subset").exists()
+assert [command[-2:] for command in installed] == [["--editable", COURSE + "[chapters]"]]
+"""
+    environment = {"COURSE": str(tmp_path / "fetched"), "PATH": "/usr/bin:/bin"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    "address", ["github.com/OWNER/NAME", "https://example.org/OWNER/NAME", "https://github.com/OWNER"]
+)
+def test_another_address_is_refused(publish, course, address):
+    with pytest.raises(ValueError, match="expected https://github.com/OWNER/NAME"):
+        publish.prepare(course, address)
+
+
+def test_binder_gets_what_the_chapters_need():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert pip == ["-c constraints.txt", "-e .[book]"]

@@ -1,0 +1,97 @@
+"""The built book as a reader meets it: whole, offline, legible, without barriers; and the guard that says so."""
+
+import os
+import shutil
+
+import pytest
+
+from tests import site
+from tests.checks import ROOT
+
+BUILT = ROOT / "_build" / "html"
+needs_browser = pytest.mark.skipif(
+    site.browser() is None and not os.environ.get("CI"), reason="no Chromium here; install it, or name it in CHROMIUM"
+)
+pytestmark = pytest.mark.skipif(not (BUILT / "intro.html").exists(), reason="the book is not built; run: make html")
+
+
+def test_no_page_is_missing_or_empty():
+    assert site.missing(BUILT) == []
+
+
+def test_no_page_names_anything_on_the_network():
+    assert site.loads_from_network(BUILT) == []
+
+
+def test_no_link_leads_nowhere():
+    assert site.dead_links(BUILT) == []
+
+
+@needs_browser
+@pytest.mark.parametrize("name", site.table_of_contents())
+def test_a_page_looks_right_without_network(name):
+    assert site.seen(BUILT, [name]) == []
+
+
+def broken(tmp_path, old, new, name="chapters/about"):
+    """A copy of the built book with one change in one page."""
+    shutil.copytree(BUILT, tmp_path / "html", ignore=shutil.ignore_patterns("mathjax", "_sources"))
+    page = tmp_path / "html" / f"{name}.html"
+    text = page.read_text()
+    assert old in text
+    page.write_text(text.replace(old, new, 1))
+    return tmp_path / "html"
+
+
+def test_the_guard_sees_a_missing_page_and_missing_words(tmp_path):
+    folder = broken(tmp_path, "<h1>", "<h1>Another ")
+    (folder / "chapters" / "glossary.html").unlink()
+    (folder / "chapters" / "set_up.html").write_text("<article><h1>Set-up</h1></article>")
+    found = "\n".join(site.missing(folder))
+    assert "chapters/glossary: the page is missing" in found
+    assert "chapters/set_up: the heading" in found
+    assert "chapters/set_up: the page is nearly empty" in found
+
+
+@pytest.mark.parametrize(
+    "insert",
+    [
+        '<script src="https://example.org/a.js"></script>',
+        '<link rel="stylesheet" href="//example.org/a.css">',
+        '<img src="http://example.org/a.png" alt="A picture">',
+        "<style>p { background: url(https://example.org/a.png) }</style>",
+    ],
+)
+def test_the_guard_sees_what_comes_from_the_network(tmp_path, insert):
+    found = site.loads_from_network(broken(tmp_path, "</article>", insert + "</article>"))
+    assert len(found) == 1
+    assert "example.org" in found[0]
+
+
+@pytest.mark.parametrize("target", ["nowhere.html", "glossary.html#no-such-place", "#no-such-place"])
+def test_the_guard_sees_a_dead_link(tmp_path, target):
+    found = site.dead_links(broken(tmp_path, "</article>", f'<a href="{target}">there</a></article>'))
+    assert len(found) == 1
+    assert target in found[0]
+
+
+@needs_browser
+def test_the_guard_sees_what_a_reader_would(tmp_path):
+    insert = (
+        '<img src="gone.png"><p style="width: 3000px">wide</p><span class="math">x</span>'
+        '<p style="color: #999; background: #aaa">pale</p>'
+        "<script>fetch('https://example.org/data'); undefinedFunction()</script>"
+    )
+    folder = broken(tmp_path, "</article>", insert + "</article>")
+    found = "\n".join(site.seen(folder, ["chapters/about"]))
+    for expected in (
+        "asks the network for https://example.org/data",
+        "cannot load",
+        "a script fails",
+        "a formula is not set: x",
+        "a picture is missing",
+        "wider than its window",
+        "barrier image-alt",
+        "barrier color-contrast",
+    ):
+        assert expected in found
