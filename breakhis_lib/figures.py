@@ -1,6 +1,7 @@
 """What the reader sees as pictures: images of slides, and measurements beside the paper's."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from breakhis_lib import images
 
@@ -23,6 +24,22 @@ def fields(table, titles, columns=4, width=10):
     for axis, path, title in zip(axes.flat, table.path, titles, strict=False):
         axis.imshow(images.read_image(path))
         axis.set_title(title, fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def pictures(arrays, titles, width=9):
+    """Show arrays side by side: colour images as they are, single channels in grey, more being darker.
+
+    arrays: uint8 (height, width, 3) or float (height, width) each. titles: a text for each. width: inches.
+    Returns the matplotlib figure.
+    """
+    height = arrays[0].shape[0] / arrays[0].shape[1] * width / len(arrays) + 0.4
+    figure, axes = plt.subplots(1, len(arrays), figsize=(width, height), squeeze=False)
+    for axis, array, title in zip(axes.flat, arrays, titles, strict=True):
+        axis.imshow(array, cmap="Greys")
+        axis.set_title(title, fontsize=11)
+        axis.axis("off")
     figure.tight_layout()
     return figure
 
@@ -57,3 +74,71 @@ def table4(table, width=7):
 def _once(axis, label):
     """A label for the legend the first time, None after that."""
     return None if label in axis.get_legend_handles_labels()[1] else label
+
+
+def hundred_squares(shares, width=8):
+    """Shares as a hundred squares each, violet for malignant and rose for the rest.
+
+    shares: series, name to share of malignant in [0, 1]. width: inches. Returns the matplotlib figure.
+    """
+    figure, axes = plt.subplots(1, len(shares), figsize=(width, width / len(shares) + 0.3), squeeze=False)
+    row, column = np.divmod(np.arange(100), 10)
+    for axis, (name, share) in zip(axes.flat, shares.items(), strict=True):
+        malignant = round(100 * share)
+        colors = [MALIGNANT] * malignant + [BENIGN] * (100 - malignant)
+        side = 0.6 * 72 * width / len(shares) / 10  # points: squares that leave a gap
+        axis.scatter(column, -row, s=side**2, c=colors, marker="s", linewidths=0)
+        axis.set_title(f"{name}\n{malignant} malignant", fontsize=11)
+        axis.set_aspect("equal")
+        axis.axis("off")
+    figure.tight_layout()
+    return figure
+
+
+def confusion(matrix, names, width=6):
+    """A confusion matrix as areas: a column a true class, as wide as it is frequent, divided by the answers.
+
+    matrix: (2, 2) counts, rows the truth and columns the answer, benign before malignant. names: of the two
+    classes. width: inches. Returns the matplotlib figure.
+    """
+    matrix = np.asarray(matrix)
+    figure, axis = plt.subplots(figsize=(width, 0.62 * width))
+    left = 0.0
+    for truth, color in enumerate((BENIGN, MALIGNANT)):
+        share = matrix[truth].sum() / matrix.sum()
+        right = matrix[truth, truth] / matrix[truth].sum()
+        for bottom, height, answer in ((0, right, truth), (right, 1 - right, 1 - truth)):
+            shade = 1.0 if answer == truth else 0.25
+            axis.bar(left, height, share, bottom, align="edge", color=(color, shade), edgecolor="white", linewidth=2)
+            words = (
+                f"{matrix[truth, answer]} called\n{names[answer]}"
+                if height > 0.1
+                else f"{matrix[truth, answer]} called {names[answer]}"
+            )
+            ink = "white" if answer == truth else "black"
+            axis.text(left + share / 2, bottom + height / 2, words, ha="center", va="center", color=ink, fontsize=10)
+        axis.text(left + share / 2, 1.03, f"{matrix[truth].sum()} {names[truth]}", ha="center", color=color)
+        left += share
+    axis.set(xlim=(0, 1), ylim=(0, 1.1), ylabel="share of the class", xticks=[])
+    axis.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def slides_correct(shares, names, width=7):
+    """The share of correct images of every slide, a stem each, benign slides before malignant ones.
+
+    shares: data frame, one row a slide, with label (0 benign, 1 malignant) and correct in [0, 1]. names: of the two
+    classes. width: inches. Returns the matplotlib figure.
+    """
+    shares = shares.sort_values(["label", "correct"]).reset_index(drop=True)
+    figure, axis = plt.subplots(figsize=(width, 0.42 * width))
+    for label, color in enumerate((BENIGN, MALIGNANT)):
+        group = shares[shares.label == label]
+        axis.vlines(group.index, 0, group.correct, color=color, linewidth=2)
+        axis.plot(group.index, group.correct, "o", color=color, markersize=6)
+        axis.text(group.index[0], 1.07, f"{len(group)} {names[label]} slides", color=color)
+    axis.set(xlabel="test slides", ylabel="share of images correct", xticks=[], ylim=(-0.05, 1.2), yticks=[0, 0.5, 1])
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
