@@ -10,8 +10,8 @@ STYLE = {"boxstyle": "round,pad=0.35", "linewidth": 1.2}
 def modules(drawn, width=9):
     """Modules side by side, each as branches between an input below and a join above.
 
-    drawn: dictionary, title to (branches, join): branches is a list of lists of labels, from the input upwards (an empty
-    list is a shortcut), join the label at the top. width: inches. Returns the matplotlib figure.
+    drawn: dictionary, title to (branches, join): branches is a list of lists of labels, from the input upwards (an
+    empty list is a shortcut), join the label at the top. width: inches. Returns the matplotlib figure.
     """
     shares = [len(branches) + 0.5 for branches, _ in drawn.values()]
     figure, axes = plt.subplots(

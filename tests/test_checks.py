@@ -145,6 +145,10 @@ BREAKAGES = {
     "no caption": (metadata(3, mystnb={"figure": {"name": "fig-bars"}, "image": {"alt": ALT}}), "has no caption"),
     "no label": (metadata(3, mystnb={"figure": {"caption": "B"}, "image": {"alt": ALT}}), "has no label"),
     "no alt text": (metadata(3, mystnb={"figure": FIGURE}), "has no alt text"),
+    "two outputs, one label": (
+        edit(lambda cells: cells[3]["outputs"].append(cells[3]["outputs"][-1])),
+        "shows something beside its figure",
+    ),
     "no mention": (prose("See {numref}`fig-bars`", "See"), "nowhere referred to"),
     "numbers not shown": (
         edit(lambda cells: (cells[3].update(outputs=cells[3]["outputs"][1:]), cells[2].update(outputs=[]))),
