@@ -77,6 +77,6 @@ def journey(columns, box=(150, 64), gap=34):
 
 if __name__ == "__main__":
     cover().save(FOLDER / "cover.jpg", quality=82, optimize=True, progressive=True)
-    (FOLDER / "journey.svg").write_text(journey(5))
+    (FOLDER / "journey.svg").write_text(journey(4))
     (FOLDER / "journey-narrow.svg").write_text(journey(2))
     print("cover.jpg, journey.svg and journey-narrow.svg drawn")

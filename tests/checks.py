@@ -230,7 +230,7 @@ def shape(page):
     if not 1500 <= words <= 2500:
         problems.append(f"has {words} words; expected 1,500 to 2,500")
     own = [cell for cell in page.code if not _is_aside(cell)]
-    lengths = [len(_source(cell).splitlines()) for cell in own]
+    lengths = [_lines_of_code(cell) for cell in own]
     if not 15 <= len(own) <= 28 or statistics.median(lengths) > 7:
         problems.append(f"has {len(own)} code cells of {statistics.median(lengths)} lines (median), asides apart")
     return problems
@@ -244,12 +244,16 @@ def _is_aside(cell):
     )
 
 
+def _lines_of_code(cell):
+    return sum(bool(line.strip()) for line in _source(cell).splitlines())
+
+
 def measure(page):
     """Words of running text, and the lines of each code cell."""
     text = ROLE.sub(
         lambda match: re.sub(r" *<[^>]+>", "", match[2]), _blank(page.markdown, re.compile(r"^[`~:]{3,}.*$", re.M))
     )
-    return len(re.findall(r"\b[\w'’-]+\b", text)), [len(_source(cell).splitlines()) for cell in page.code]
+    return len(re.findall(r"\b[\w'’-]+\b", text)), [_lines_of_code(cell) for cell in page.code]
 
 
 EVERY_PAGE = [execution, cells, figures, headings, local_paths, citations, typed_numbers, terms]

@@ -12,6 +12,17 @@ CHAPTERS = [path for path in PAGES if path.suffix == ".ipynb"]
 # The first lines of all cells whose output another machine may not repeat; each asserts what the text says of it.
 UNCOMPARED = {
     "00_whole_journey": ["for protocol, result in trained.items():"],
+    "02_convolution": [
+        'runs = {(protocol, seed): from_scratch(protocol, seed) for protocol in ("image", "slide") for seed in range(5)}'
+    ],
+    "03_xception": [
+        'module_time = seconds(built["without"], 8, (28, 28, 192)) / seconds(built["with 1×1"], 8, (28, 28, 192))',
+        "taken = {name: seconds(network, 2, (299, 299, 3), repeats=3) for name, network in networks.items()}",
+    ],
+    "04_fine_tuning": [
+        "def seconds(model, inputs):",
+        'measured = {name: metrics.mean_accuracy(rows) for name, rows in results.groupby("method", sort=False)}',
+    ],
 }
 
 

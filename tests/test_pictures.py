@@ -1,0 +1,53 @@
+"""The pictures say what they are given: counts, shares and names stand in them."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from breakhis_lib import diagrams, figures
+
+
+@pytest.fixture(autouse=True)
+def closed_afterwards():
+    yield
+    plt.close("all")
+
+
+def words(figure):
+    return "\n".join(text.get_text() for axis in figure.axes for text in [*axis.texts, axis.title])
+
+
+def test_a_confusion_matrix_shows_all_four_counts_in_proportion():
+    figure = figures.confusion([[153, 38], [34, 478]], ["benign", "malignant"])
+    shown = words(figure)
+    for expected in ("153", "38", "34", "478", "191 benign", "512 malignant"):
+        assert expected in shown
+    areas = [bar.get_width() * bar.get_height() for bar in figure.axes[0].patches]
+    assert np.allclose(np.array(areas) * 703, [153, 38, 478, 34])
+
+
+def test_a_hundred_squares_are_a_hundred_and_as_many_violet_as_malignant():
+    figure = figures.hundred_squares(pd.Series({"x40": 0.687}))
+    colors = figure.axes[0].collections[0].get_facecolors()
+    assert len(colors) == 100
+    assert (colors == plt.matplotlib.colors.to_rgba(figures.MALIGNANT)).all(axis=1).sum() == 69
+    assert "69 malignant" in words(figure)
+
+
+def test_every_slide_has_its_stem():
+    shares = pd.DataFrame({"label": [1, 0, 1], "correct": [1.0, 0.5, 0.0]})
+    figure = figures.slides_correct(shares, ["benign", "malignant"])
+    heights = [line.get_ydata().tolist() for line in figure.axes[0].lines]
+    assert heights == [[0.5], [0.0, 1.0]]
+    assert "1 benign slides" in words(figure)
+
+
+def test_pictures_keep_their_titles():
+    assert words(figures.pictures([np.zeros((4, 6)), np.zeros((4, 6, 3), np.uint8)], ["one", "two"])) == "one\ntwo"
+
+
+def test_a_module_shows_its_branches_and_its_shortcut():
+    figure = diagrams.modules({"block": ([["3×3", "1×1"], []], "add")})
+    assert words(figure).split("\n") == ["input", "add", "3×3", "1×1", "block"]
+    assert len(figure.axes[0].lines) == 2
