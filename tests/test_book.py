@@ -9,19 +9,17 @@ from tests.checks import ROOT
 
 PAGES = [site.source(name) for name in site.table_of_contents()]
 CHAPTERS = [path for path in PAGES if path.suffix == ".ipynb"]
-# The first lines of all cells whose output another machine may not repeat; each asserts what the text says of it.
+# How all cells begin whose output another machine may not repeat; each asserts what the text says of it.
 UNCOMPARED = {
     "00_whole_journey": ["for protocol, result in trained.items():"],
-    "02_convolution": [
-        'runs = {(protocol, seed): from_scratch(protocol, seed) for protocol in ("image", "slide") for seed in range(5)}'
-    ],
+    "02_convolution": ["runs = {(protocol, seed): from_scratch("],
     "03_xception": [
-        'module_time = seconds(built["without"], 8, (28, 28, 192)) / seconds(built["with 1×1"], 8, (28, 28, 192))',
-        "taken = {name: seconds(network, 2, (299, 299, 3), repeats=3) for name, network in networks.items()}",
+        "module_time = seconds(",
+        "taken = {name: seconds(",
     ],
     "04_fine_tuning": [
         "def seconds(model, inputs):",
-        'measured = {name: metrics.mean_accuracy(rows) for name, rows in results.groupby("method", sort=False)}',
+        "measured = {name: metrics.mean_accuracy(rows)",
     ],
 }
 
@@ -38,12 +36,11 @@ def test_every_chapter_is_in_the_table_of_contents():
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_only_listed_cells_go_uncompared(path):
-    found = [
-        "".join(cell["source"]).splitlines()[0]
-        for cell in checks.read(path).code
-        if "nbval-ignore-output" in cell["metadata"].get("tags", [])
-    ]
-    assert found == UNCOMPARED.get(path.stem, [])
+    cells = [cell for cell in checks.read(path).code if "nbval-ignore-output" in cell["metadata"].get("tags", [])]
+    listed = UNCOMPARED.get(path.stem, [])
+    assert len(cells) == len(listed)
+    for cell, begin in zip(cells, listed, strict=True):
+        assert "".join(cell["source"]).startswith(begin)
 
 
 def test_the_run_time_page_knows_every_chapter():

@@ -35,7 +35,7 @@ def test_a_page_looks_right_without_network(name):
 
 def broken(tmp_path, old, new, name="chapters/about"):
     """A copy of the built book with one change in one page."""
-    shutil.copytree(BUILT, tmp_path / "html", ignore=shutil.ignore_patterns("mathjax", "_sources"))
+    shutil.copytree(BUILT, tmp_path / "html", ignore=shutil.ignore_patterns("mathjax"))
     page = tmp_path / "html" / f"{name}.html"
     text = page.read_text()
     assert old in text
