@@ -127,7 +127,7 @@ def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.
         for layer in top.layers:
             layer.trainable = trained is None or layer.name in trained
         features = keras.Input(trunk.output_shape[1:], name="features", dtype="float32")
-        averages = (_Inference(top) if batch_norm == "inference" else top)(features)
+        averages = (InInferenceMode(top) if batch_norm == "inference" else top)(features)
         dropped = keras.layers.Dropout(dropout, name="dropout")(averages)
         softmax = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="softmax")
         return trunk, keras.Model(features, softmax(dropped), name="head")
@@ -135,7 +135,7 @@ def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.
         keras.config.set_dtype_policy(before)
 
 
-class _Inference(keras.layers.Layer):
+class InInferenceMode(keras.layers.Layer):
     """A model that normalises as at prediction time while it is trained.
 
     Keras 3 gives `training` of the outer call to every layer of a functional model, so that writing
@@ -143,10 +143,12 @@ class _Inference(keras.layers.Layer):
     """
 
     def __init__(self, model):
+        """Hold a keras.Model; the layer takes its name, and its weights are the model's."""
         super().__init__(name=model.name)
         self.model = model
 
     def call(self, inputs):
+        """The model's output, whatever `training` the caller asks for."""
         return self.model(inputs, training=False)
 
 
