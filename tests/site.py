@@ -113,8 +113,8 @@ def browser():
 def seen(site, names, views=VIEWS):
     """Pages as a browser without a network shows them: nothing asked for outside, nothing broken, no barrier.
 
-    Barriers are what axe-core calls serious or critical. Formulas must be set, pictures must have come,
-    and no page may be wider than its window.
+    Barriers are what axe-core calls serious or critical. Formulas must be set and whole, pictures must have come,
+    no page may be wider than its window, and on a wide one no code may hide beyond the edge of its box.
     """
     problems = []
     with sync_playwright() as playwright:
@@ -149,6 +149,8 @@ def _look(page, path):
     problems += [f"a script fails: {error}" for error in errors]
     problems += [f"a formula is not set: {text}" for text in page.evaluate(UNSET_FORMULAS)]
     problems += [f"a picture is missing: {source}" for source in page.evaluate(MISSING_PICTURES)]
+    problems += [f"a formula is cut off: {text}" for text in page.evaluate(CUT_FORMULAS)]
+    problems += [f"a line of code is cut off: {text}" for text in page.evaluate(CUT_CODE)]
     wider = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
     if wider > 1:
         problems.append(f"is {wider} pixels wider than its window")
@@ -162,6 +164,12 @@ def _look(page, path):
 UNSET_FORMULAS = """() => [...document.querySelectorAll('.math')]
     .filter(formula => !formula.querySelector('mjx-container') || formula.querySelector('mjx-merror, [data-mjx-error]'))
     .map(formula => formula.textContent.slice(0, 60))"""
+CUT_FORMULAS = """() => [...document.querySelectorAll('div.math')]
+    .filter(box => [...box.querySelectorAll('mjx-math')].some(
+        formula => formula.getBoundingClientRect().width > box.getBoundingClientRect().width + 1))
+    .map(box => box.textContent.slice(0, 60))"""
+CUT_CODE = """() => window.innerWidth < 1200 ? [] : [...document.querySelectorAll('.bd-article pre')]
+    .filter(box => box.clientWidth && box.scrollWidth > box.clientWidth + 1).map(box => box.textContent.slice(0, 60))"""
 MISSING_PICTURES = """() => [...document.images].filter(image => image.complete && image.naturalWidth === 0)
     .map(image => image.src)"""
 

@@ -79,6 +79,8 @@ def test_the_guard_sees_a_dead_link(tmp_path, target):
 def test_the_guard_sees_what_a_reader_would(tmp_path):
     insert = (
         '<img src="gone.png"><p style="width: 3000px">wide</p><span class="math">x</span>'
+        '<div class="math" style="width: 5px"><mjx-math style="display: block; min-width: 90px">y</mjx-math></div>'
+        f"<pre>{'z' * 200}</pre>"
         '<p style="color: #999; background: #aaa">pale</p>'
         "<script>fetch('https://example.org/data'); undefinedFunction()</script>"
     )
@@ -89,6 +91,8 @@ def test_the_guard_sees_what_a_reader_would(tmp_path):
         "cannot load",
         "a script fails",
         "a formula is not set: x",
+        "a formula is cut off: y",
+        "a line of code is cut off: zz",
         "a picture is missing",
         "wider than its window",
         "barrier image-alt",
