@@ -195,7 +195,11 @@ def run(
     magnifications: Annotated[str, typer.Option(help="For instance 40,100,200,400; default: all there are.")] = "",
     protocols: Annotated[str, typer.Option(help="How to split: image, slide, number, official.")] = "image,slide",
     readings: Annotated[
-        str, typer.Option(help='Readings of "top four layers": block14, last4, sepconv4, block13, blocks4, probe.')
+        str,
+        typer.Option(
+            help='Readings of "top four layers": block14, last4, sepconv4, block13, blocks4, probe; '
+            "or a control: logistic (regression on the frozen features), colour (on the stain's colour alone)."
+        ),
     ] = "block14",
     seeds: Annotated[str, typer.Option(help="Whole numbers; 0 to 4 are the five folds of one shuffle.")] = "0,1,2,3,4",
     epochs: Annotated[int, typer.Option(help="Passes over the training images, at most.")] = 15,
@@ -208,6 +212,9 @@ def run(
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Classes weigh alike.")] = False,
     augment: Annotated[bool, typer.Option("--augment", help="Train on eight turned and mirrored views.")] = False,
     size: Annotated[str, typer.Option(help="Image size in pixels: 299, or HEIGHTxWIDTH to keep an aspect.")] = "299",
+    shuffle_labels: Annotated[
+        str, typer.Option(help="A control: give the images (image) or the slides (slide) each other's labels.")
+    ] = "",
     groups: Annotated[Path | None, typer.Option(help="CSV file,group for a folder of classes.")] = None,
     weights: Weights = None,
 ):
@@ -224,6 +231,7 @@ def run(
             epochs, patience, optimizer, learning_rate, batch_size, dropout, batch_norm, class_weights, augment
         ),
         _size(size),
+        shuffle=shuffle_labels,
     )
     data = data or _practice()
     results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
@@ -297,28 +305,68 @@ def _watcher(progress):
 @app.command(epilog="Example:  breakhis table results/breakhis-subset")
 def table(
     results: Annotated[list[Path] | None, typer.Argument(help="Records; default: all below results/.")] = None,
-    reading: Annotated[str, typer.Option(help='Which reading of "top four layers".')] = "block14",
+    reading: Annotated[str, typer.Option(help='Which reading of "top four layers", or which control.')] = "block14",
+    runs: Annotated[bool, typer.Option("--runs", help="Instead, a row for every kind of run, to compare.")] = False,
 ):
-    """Print the paper's Table 4 beside ours, with the images and slides behind each figure."""
+    """Print the paper's Table 4 four ways: the paper's, ours by image, ours by slide, the majority class."""
     from breakhis_lib import records
 
     folders = results or sorted(path.parent for path in Path("results").glob("*/run.json"))
     if not folders:
         raise InputError("there is no record below results/; make one with `breakhis run`, or name its folder.")
+    if runs:
+        _print_runs(folders)
+        return
     for folder in folders:
         _print_table4(records.Record(folder), reading)
 
 
-def _is_simulated(record):
-    """Whether all of a record's slides are practice slides, whose names bear the year 00."""
-    return bool(record.predictions().file.str.match(r"SOB_._[A-Z]+-00-").all())
+@app.command(epilog="Example:  breakhis report results/breakhis-subset")
+def report(
+    results: Annotated[Path, typer.Argument(help="The record's folder.")],
+    to: Annotated[Path | None, typer.Option(help="HTML file to write; default: NAME-report.html here.")] = None,
+    reading: Annotated[str, typer.Option(help='Which reading of "top four layers", or which control.')] = "block14",
+):
+    """Write one page about a record: tables, curves, calibration, thresholds, worst errors, leakage, provenance."""
+    from breakhis_lib import records
+    from breakhis_lib import report as page
+
+    record = records.Record(results)
+    with errors.status("Drawing slides again, for the intervals ..."):
+        path = page.write(record, to or Path(f"{record.folder.resolve().name}-report.html"), reading)
+    output.print(f"Written to {path}; it opens in any browser, without a network.")
+
+
+def _print_runs(folders):
+    from breakhis_lib import tables
+
+    shown = Table(title="Every kind of run: accuracy in percent")
+    names = (
+        "record",
+        "magnification",
+        "split by",
+        "reading",
+        "validation",
+        "test",
+        "95 % interval",
+        "majority",
+        "runs",
+    )
+    for name in names:
+        shown.add_column(name, justify="left" if name in ("record", "split by", "reading") else "right")
+    for (folder, magnification, protocol, reading), row in tables.runs(folders).iterrows():
+        figures = [f"{row.validation:.1f}", f"{row.accuracy:.1f}", f"{row.low:.1f} to {row.high:.1f}"]
+        counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
+        shown.add_row(folder, f"x{magnification}", protocol, reading, *figures, *counts)
+    shown.caption = "Mean over runs; interval: bootstrap over slides. Choose by validation, not by test."
+    Console(width=None if sys.stdout.isatty() else 110).print(shown)
 
 
 def _print_table4(record, reading="block14"):
     from breakhis_lib import tables
 
     found = tables.table4(record.predictions(), reading)
-    kind = "SIMULATED slides, " if _is_simulated(record) else ""
+    kind = "SIMULATED slides, " if record.is_simulated() else ""
     shown = Table(title=f"Test accuracy in percent: the paper's Table 4 beside {kind}{record.folder} ({reading})")
     for name in ("magnification", "paper", "split by", "ours", "95 % interval", "majority", "runs", "images", "slides"):
         shown.add_column(name, justify="left" if name == "split by" else "right")

@@ -2,8 +2,10 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from sklearn.metrics import precision_recall_curve, roc_curve
 
-from breakhis_lib import images
+from breakhis_lib import calibration, images
 
 # Taken from the two stains, and told apart by readers who are colour-blind (contrast on white above 3 to 1).
 MALIGNANT = "#5b3a8c"  # haematoxylin violet
@@ -140,5 +142,58 @@ def slides_correct(shares, names, width=7):
         axis.text(group.index[0], 1.07, f"{len(group)} {names[label]} slides", color=color)
     axis.set(xlabel="test slides", ylabel="share of images correct", xticks=[], ylim=(-0.05, 1.2), yticks=[0, 0.5, 1])
     axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def heatmaps(maps, paths, titles, columns=3, width=9):
+    """Class-activation maps over their images, on one scale: violet where a place speaks for malignant, rose against.
+
+    maps: float arrays (h, w) of `heatmaps.class_activation`. paths: of their images. titles: a text for each. columns:
+    images a row. width: inches. Returns the matplotlib figure. Raises InputError as `images.read_image`.
+    """
+    rows = -(-len(maps) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * width / columns * 0.8), squeeze=False)
+    limit = max(np.abs(heatmap).max() for heatmap in maps)
+    tint = LinearSegmentedColormap.from_list("stains", [BENIGN, "#ffffff", MALIGNANT])
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, heatmap, path, title in zip(axes.flat, maps, paths, titles, strict=False):
+        pixels = images.read_image(path)
+        place = (0, pixels.shape[1], pixels.shape[0], 0)
+        axis.imshow(pixels.mean(axis=2), cmap="gray", extent=place)
+        shown = axis.imshow(
+            heatmap, cmap=tint, vmin=-limit, vmax=limit, alpha=0.55, interpolation="bicubic", extent=place
+        )
+        axis.set_title(title, fontsize=10)
+    figure.colorbar(shown, ax=axes, fraction=0.03, label="log odds of malignant")
+    return figure
+
+
+def curves(predictions, width=10):
+    """ROC, precision-recall and reliability of test images, by image and by slide, all seeds of a protocol pooled.
+
+    predictions: test rows of one magnification and reading, two classes, with the column protocol. width: inches.
+    Returns the matplotlib figure.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(width, 0.36 * width))
+    for (protocol, rows), color in zip(
+        predictions.groupby("protocol"), (BENIGN, MALIGNANT, GREY, "black"), strict=False
+    ):
+        alarms, found, _ = roc_curve(rows.label, rows.p_malignant)
+        axes[0].plot(alarms, found, color=color, label=f"by {protocol}")
+        precision, recall, _ = precision_recall_curve(rows.label, rows.p_malignant)
+        axes[1].plot(recall, precision, color=color)
+        reliable = calibration.reliability(rows.label, rows.p_malignant)
+        axes[2].plot(reliable.p, reliable.malignant, "o-", color=color, markersize=4)
+    axes[0].plot([0, 1], [0, 1], ":", color=GREY)
+    axes[1].axhline(predictions.label.mean(), linestyle=":", color=GREY)
+    axes[2].plot([0, 1], [0, 1], ":", color=GREY)
+    axes[0].set(xlabel="false alarms (1 - specificity)", ylabel="sensitivity", title="ROC")
+    axes[1].set(xlabel="sensitivity (recall)", ylabel="precision", title="precision and recall", ylim=(0, 1.05))
+    axes[2].set(xlabel="probability of malignant", ylabel="share malignant", title="reliability")
+    axes[0].legend(frameon=False, loc="lower right")
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return figure

@@ -9,15 +9,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from breakhis_lib import backend, dataset, features, finetune, network, records, splits
+from breakhis_lib import backend, controls, dataset, features, finetune, leakage, network, records, splits
 from breakhis_lib import weights as imagenet
 from breakhis_lib.errors import InputError
+
+SHUFFLES = {"": "", "image": "file", "slide": "slide"}
 
 
 class Plan(NamedTuple):
     """What to run: every combination of these, with the same settings.
 
-    magnifications: () for all that the folder has. size: (height, width) in pixels.
+    magnifications: () for all that the folder has. readings: names in `network.READINGS`, or the controls in
+    `controls.METHODS`. size: (height, width) in pixels. shuffle: "", or whose labels are shuffled as a control
+    (image or slide).
     """
 
     magnifications: tuple = ()
@@ -27,6 +31,7 @@ class Plan(NamedTuple):
     settings: finetune.Settings = finetune.Settings()
     size: tuple = network.SIZE
     precision: str = "float16"
+    shuffle: str = ""
 
 
 class Watcher:
@@ -57,11 +62,19 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
     plan, watcher = plan or Plan(), watcher or Watcher()
     finetune.check(plan.settings)
     for reading in plan.readings:
-        network.reading_named(reading)
+        if reading not in controls.METHODS:
+            network.reading_named(reading)
+    if plan.shuffle not in SHUFFLES:
+        raise InputError(
+            f"labels cannot be shuffled by {plan.shuffle!r}; choose {' or '.join(filter(None, SHUFFLES))}."
+        )
     started = time.monotonic()
     everything = dataset.scan(data, groups)
     magnifications = plan.magnifications or tuple(sorted(everything.magnification.unique().tolist()))
     fields_of = {magnification: dataset.select(everything, magnification) for magnification in magnifications}
+    if plan.shuffle:
+        unit = SHUFFLES[plan.shuffle]
+        fields_of = {magnification: controls.shuffled(fields, unit) for magnification, fields in fields_of.items()}
     for fields, protocol, seed in itertools.product(fields_of.values(), plan.protocols, plan.seeds):
         splits.draw(fields, protocol, seed)  # says now, not after an hour, that a split is impossible
     fields_of = {magnification: dataset.fingerprint(fields) for magnification, fields in fields_of.items()}
@@ -80,7 +93,12 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         session if command is not None else None,
         classes=finetune.class_names(everything),
         weights={"sha256 of the tensors": imagenet.TENSORS_SHA256},
-        settings={**plan.settings._asdict(), "size": list(plan.size), "precision": plan.precision},
+        settings={
+            **plan.settings._asdict(),
+            "size": list(plan.size),
+            "precision": plan.precision,
+            "shuffled labels": plan.shuffle,
+        },
         data={
             str(magnification): {"images": len(fields), "sha256": dataset.digest(fields)}
             for magnification, fields in fields_of.items()
@@ -112,9 +130,12 @@ def _features(fields, reading, plan, tensors, watcher):
     """The readable fields of one magnification, their features and the seconds that took."""
     started = time.monotonic()
     magnification = int(fields.magnification.iloc[0])
+    if reading == "colour":
+        good = fields[fields.sha256.notna()].reset_index(drop=True)
+        return good, controls.colour(good), time.monotonic() - started
     found, unreadable = features.extract(
         fields,
-        reading,
+        "probe" if reading == "logistic" else reading,
         plan.size,
         features.VIEWS if plan.settings.augment else 1,
         plan.precision,
@@ -132,25 +153,29 @@ def _features(fields, reading, plan, tensors, watcher):
 def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, name):
     sets = _stored_or_drawn(record, key, fields)
     watcher.epoch(name, 0, plan.settings.epochs, {})
-    trained = finetune.train(
-        found,
-        fields,
-        sets,
-        key["reading"],
-        key["seed"],
-        plan.settings,
-        plan.size,
-        tensors,
-        lambda epoch, logs: watcher.epoch(name, epoch, plan.settings.epochs, logs),
-    )
-    if key["seed"] == min(plan.seeds):
+    if key["reading"] in controls.METHODS:
+        inputs = found if key["reading"] == "colour" else found.take(np.arange(len(found)))
+        trained = controls.train(inputs, fields, sets)
+    else:
+        trained = finetune.train(
+            found,
+            fields,
+            sets,
+            key["reading"],
+            key["seed"],
+            plan.settings,
+            plan.size,
+            tensors,
+            lambda epoch, logs: watcher.epoch(name, epoch, plan.settings.epochs, logs),
+        )
+    if key["seed"] == min(plan.seeds) and trained.head:
         path = record.head_path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         trained.head.save_weights(path)
     about = {
         "images": sets.value_counts().reindex(splits.SETS).to_dict(),
         "slides": fields.slide.groupby(sets).nunique().reindex(splits.SETS).to_dict(),
-        "audit": splits.audit(fields, sets).to_dict(),
+        "audit": leakage.audit(fields, sets).to_dict(),
         "epochs": len(trained.history),
         "best epoch": trained.best_epoch,
         "seconds": {"features": round(feature_seconds, 1), "fine-tuning": round(trained.seconds, 1)},

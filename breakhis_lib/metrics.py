@@ -1,7 +1,16 @@
-"""How good, how sure: figures from predictions, with intervals that respect slides."""
+"""How good, how sure: figures from predictions, with intervals that respect slides.
+
+Images of one slide resemble each other and are right or wrong together, so a thousand images of thirty
+slides say little more than thirty slides do. Every interval here therefore draws *slides* again (or slide
+numbers), each with all its images; `wilson`, which takes images as independent, is there to be compared.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 
 RESAMPLES = 2000
 
@@ -22,40 +31,187 @@ def is_correct(predictions):
     return pd.Series(predicted_label(predictions) == predictions.label.to_numpy(), index=predictions.index)
 
 
-def mean_accuracy(predictions, confidence=0.95, resamples=RESAMPLES):
-    """Mean over seeds of the share of images classified correctly, with a bootstrap interval over slides.
-
-    predictions: test rows of one or more seeds, with columns seed, slide, label and p_<class>.
-    Slides are drawn with replacement, each with all its images under every seed, because images of one
-    slide err together; the interval holds the percentiles of the accuracies so found. It says how the
-    accuracy would vary with other slides, not with other training.
-    Returns a dictionary: accuracy, low, high (shares), runs, images and slides (distinct). Raises
-    ValueError on an empty frame.
-    """
-    if predictions.empty:
-        raise ValueError("there is no prediction to measure")
-    table = predictions.assign(correct=is_correct(predictions))
-    counts = table.pivot_table(index="seed", columns="slide", values="correct", aggfunc=["sum", "count"], fill_value=0)
-    correct, images = counts["sum"].to_numpy(float), counts["count"].to_numpy(float)
-
-    def accuracy(weights):
-        with np.errstate(invalid="ignore"):  # a seed may lose all its slides to a resample
-            return np.nanmean((weights @ correct.T) / (weights @ images.T), axis=-1)
-
-    slides = images.shape[1]
-    draws = np.random.default_rng(0).multinomial(slides, np.full(slides, 1 / slides), size=resamples)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(accuracy(draws), [tail, 1 - tail])
-    return {
-        "accuracy": float(accuracy(np.ones(slides))),
-        "low": float(low),
-        "high": float(high),
-        "runs": len(counts),
-        "images": predictions.file.nunique(),
-        "slides": slides,
-    }
-
-
 def majority_share(labels):
     """The accuracy of always answering the most frequent class."""
     return float(pd.Series(labels).value_counts(normalize=True).max())
+
+
+def wilson(correct, images, confidence=0.95):
+    """Wilson's interval of a share, as if every image were independent of every other: (low, high).
+
+    correct: how many are right, of images. Source: Wilson 1927, through scipy.stats.binomtest.
+    """
+    found = binomtest(int(correct), int(images)).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
+
+
+class _Round:
+    """The test rows of one seed, ready to be weighted: what every measure below is computed from."""
+
+    def __init__(self, rows, units):
+        self.correct = is_correct(rows).to_numpy(float)
+        self.label = rows.label.to_numpy()
+        probabilities = rows.filter(regex="^p_")
+        self.p = probabilities.iloc[:, 0].to_numpy() if probabilities.shape[1] == 1 else None
+        self.called = predicted_label(rows)
+        self.unit = units.loc[rows.index].to_numpy()
+        slides = rows.assign(correct=self.correct, unit=self.unit).groupby("slide", sort=False)
+        means = slides[[*probabilities, "label"]].mean()
+        self.slide_share = slides.correct.mean().to_numpy()
+        self.slide_correct = (predicted_label(means) == slides.label.first()).to_numpy(float)
+        self.slide_unit = slides.unit.first().to_numpy()
+
+
+def _share(right, weights):
+    """Weighted share of `right` for each row of weights; nan where nothing weighs."""
+    with np.errstate(invalid="ignore"):
+        return (weights @ right) / weights.sum(axis=1)
+
+
+def _ranked(run, weights):
+    """Weights of malignant and benign images by distinct probability, highest first: (resamples, thresholds) each."""
+    order = np.argsort(-run.p, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(run.p[order]) != 0])
+    label = run.label[order]
+    return tuple(np.add.reduceat(weights[:, order] * (label == name), starts, axis=1) for name in (1, 0))
+
+
+def _auc(run, weights):
+    malignant, benign = _ranked(run, weights)
+    above = malignant.cumsum(axis=1) - malignant / 2  # a tie counts half
+    with np.errstate(invalid="ignore"):
+        return (above * benign).sum(axis=1) / (malignant.sum(axis=1) * benign.sum(axis=1))
+
+
+def _average_precision(run, weights):
+    malignant, benign = _ranked(run, weights)
+    with np.errstate(invalid="ignore"):
+        precision = malignant.cumsum(axis=1) / (malignant + benign).cumsum(axis=1)
+        return np.nansum(malignant * precision, axis=1) / malignant.sum(axis=1)
+
+
+def _of_class(run, weights, name):
+    return _share(run.correct[run.label == name], weights[:, run.label == name])
+
+
+def _precision(run, weights):
+    called = run.called == 1
+    return _share(run.correct[called], weights[:, called])
+
+
+def _f1(run, weights):
+    right = weights @ (run.correct * run.label)
+    with np.errstate(invalid="ignore"):
+        return 2 * right / (weights @ (run.called == 1) + weights @ (run.label == 1))
+
+
+MEASURES = {  # each from (a _Round, weights of its images, weights of its slides) to one number a row of weights
+    "accuracy": lambda run, images, slides: _share(run.correct, images),
+    "balanced accuracy": lambda run, images, slides: np.mean(
+        [_of_class(run, images, name) for name in np.unique(run.label)], axis=0
+    ),
+    "sensitivity": lambda run, images, slides: _of_class(run, images, 1),
+    "specificity": lambda run, images, slides: _of_class(run, images, 0),
+    "precision": lambda run, images, slides: _precision(run, images),
+    "F1": lambda run, images, slides: _f1(run, images),
+    "AUC": lambda run, images, slides: _auc(run, images),
+    "average precision": lambda run, images, slides: _average_precision(run, images),
+    "patient recognition rate": lambda run, images, slides: _share(run.slide_share, slides),
+    "slides decided correctly": lambda run, images, slides: _share(run.slide_correct, slides),
+}
+FOR_ANY_CLASSES = ("accuracy", "balanced accuracy", "patient recognition rate", "slides decided correctly")
+
+
+class Estimate(NamedTuple):
+    """A measure, its values on resamples, and its values with one unit (slide) left out at a time."""
+
+    value: float
+    resampled: np.ndarray
+    left_out: np.ndarray
+
+    def interval(self, confidence=0.95):
+        """The bias-corrected and accelerated bootstrap interval, its tails widened for few units: (low, high).
+
+        The plain percentiles are too near to each other for few slides, and off-centre where shares are near 1.
+        Sources: Efron 1987, "Better Bootstrap Confidence Intervals"; for the tails Hesterberg 2015, "What Teachers
+        Should Know About the Bootstrap". (nan, nan) where the measure has no value.
+        """
+        resampled, left_out = (values[~np.isnan(values)] for values in (self.resampled, self.left_out))
+        if np.isnan(self.value) or np.ptp(resampled) == 0:
+            return self.value, self.value
+        units = len(self.left_out)
+        widened = np.sqrt(units / (units - 1)) * student.ppf((1 - confidence) / 2, units - 1)
+        below = np.mean(resampled < self.value) + np.mean(resampled == self.value) / 2
+        bias = norm.ppf(np.clip(below, 1 / len(resampled), 1 - 1 / len(resampled)))
+        apart = left_out.mean() - left_out
+        acceleration = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5) if np.ptp(left_out) else 0.0
+        tails = [bias + (bias + z) / (1 - acceleration * (bias + z)) for z in (widened, -widened)]
+        return tuple(np.quantile(resampled, norm.cdf(tails)).tolist())
+
+
+def estimate(predictions, measure="accuracy", unit="slide", resamples=RESAMPLES):
+    """A measure, averaged over seeds, of the predictions and of resamples of their slides.
+
+    predictions: test rows of one or more seeds, with columns seed, slide, label and p_<class>. measure: a name in
+    MEASURES. unit: what is drawn again, a column (slide, or number as `dataset.scan` gives it).
+    Each resample draws as many units as there are, with replacement, each with all its images under every seed.
+    Returns an Estimate. Raises ValueError on an empty frame, or with a single unit, which says nothing about others.
+    """
+    if predictions.empty:
+        raise ValueError("there is no prediction to measure")
+    units = pd.Series(pd.factorize(predictions[unit], sort=True)[0], index=predictions.index)
+    count = int(units.max()) + 1
+    if count < 2:
+        raise ValueError(f"all predictions are of one {unit}; an interval needs two or more")
+    draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=resamples)
+    draws = np.vstack([np.ones(count), 1 - np.eye(count), draws])
+    found = []
+    for _, rows in predictions.groupby("seed"):
+        run = _Round(rows, units)
+        found.append(MEASURES[measure](run, draws[:, run.unit], draws[:, run.slide_unit]))
+    missing = np.isnan(found).all(axis=0)  # a resample may lack a class in every seed
+    means = np.full(len(draws), np.nan)
+    means[~missing] = np.nanmean(np.array(found)[:, ~missing], axis=0)
+    return Estimate(float(means[0]), means[count + 1 :], means[1 : count + 1])
+
+
+def mean_accuracy(predictions, confidence=0.95, resamples=RESAMPLES):
+    """Mean over seeds of the share of images classified correctly, with a bootstrap interval over slides.
+
+    predictions: as for `estimate`. The interval says how the accuracy would vary with other slides, not with
+    other training.
+    Returns a dictionary: accuracy, low, high (shares), runs, images and slides (distinct). Raises
+    ValueError on an empty frame.
+    """
+    found = estimate(predictions, resamples=resamples)
+    low, high = found.interval(confidence)
+    counts = {"runs": predictions.seed.nunique(), "images": predictions.file.nunique()}
+    return {"accuracy": found.value, "low": low, "high": high, **counts, "slides": predictions.slide.nunique()}
+
+
+def summary(predictions, unit="slide", confidence=0.95, resamples=RESAMPLES):
+    """All measures with their intervals, one row each.
+
+    Arguments as for `estimate`. The patient recognition rate is the mean over slides of the share of a
+    slide's images classified correctly (Spanhol et al. 2016; the data set's "patients" are its slides), and not the
+    share of slides decided correctly, which asks the mean probability of a slide's images once.
+    Returns a data frame, index measure, columns value, low and high. With more than two classes only those
+    measures that make sense for any number of classes.
+    """
+    binary = predictions.filter(regex="^p_").shape[1] == 1
+    rows = {}
+    for measure in MEASURES if binary else FOR_ANY_CLASSES:
+        found = estimate(predictions, measure, unit, resamples)
+        rows[measure] = [found.value, *found.interval(confidence)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).rename_axis("measure")
+
+
+def predictive_values(sensitivity, specificity, prevalence):
+    """What an answer is worth where a share `prevalence` of the images is malignant: (PPV, NPV), by Bayes' rule.
+
+    All in [0, 1]; arrays are taken element by element. A value is nan where no such answer is ever given.
+    """
+    found, alarms = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    cleared, missed = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.divide(found, found + alarms), np.divide(cleared, cleared + missed)

@@ -87,18 +87,19 @@ def cut(base, reading=DEFAULT_READING):
     """Cut Xception by a reading of "the top four layers".
 
     base: what `xception` returns. reading: a name in READINGS.
-    Returns (trunk, top): two keras.Model that share base's layers and, one after the other, equal
-    base followed by a global average: the trunk maps images to features, the top features to 2,048 numbers.
+    Returns (trunk, top): two keras.Model that share base's layers and, one after the other, equal base: the trunk maps
+    images to features, the top features to maps of 2,048 channels. Where the cut is after the global average, the
+    trunk includes it, and the top changes nothing.
     """
     reading = reading_named(reading)
-    average = keras.layers.GlobalAveragePooling2D(name="global_average")
     if reading.first is None:
+        average = keras.layers.GlobalAveragePooling2D(name="global_average")
         trunk = keras.Model(base.input, average(base.output), name="trunk")
         identity = keras.Input(trunk.output_shape[1:])
         return trunk, keras.Model(identity, identity, name="top")
     features = base.get_layer(reading.first).input
     trunk = keras.Model(base.input, features, name="trunk")
-    return trunk, keras.Model(features, average(base.output), name="top")
+    return trunk, keras.Model(features, base.output, name="top")
 
 
 def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.2, size=SIZE, tensors=None, dtype=None):
@@ -127,7 +128,9 @@ def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.
         for layer in top.layers:
             layer.trainable = trained is None or layer.name in trained
         features = keras.Input(trunk.output_shape[1:], name="features", dtype="float32")
-        averages = (InInferenceMode(top) if batch_norm == "inference" else top)(features)
+        maps = (InInferenceMode(top) if batch_norm == "inference" else top)(features)
+        is_average = READINGS[reading].first is None
+        averages = maps if is_average else keras.layers.GlobalAveragePooling2D(name="global_average")(maps)
         dropped = keras.layers.Dropout(dropout, name="dropout")(averages)
         softmax = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="softmax")
         return trunk, keras.Model(features, softmax(dropped), name="head")

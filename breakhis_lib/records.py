@@ -48,6 +48,10 @@ class Record:
         """
         return self._table("predictions.csv")
 
+    def is_simulated(self):
+        """Whether all its slides are practice slides, whose names bear the year 00."""
+        return bool(self.predictions().file.str.match(r"SOB_._[A-Z]+-00-").all())
+
     def history(self):
         """The epochs of every run: the columns of KEY, epoch, accuracy, loss, val_accuracy, val_loss."""
         return self._table("history.csv")

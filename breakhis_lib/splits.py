@@ -11,7 +11,6 @@ from importlib import resources
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from breakhis_lib.dataset import TWIN_SLIDE
 from breakhis_lib.errors import InputError
 
 SETS = ("train", "validation", "test")
@@ -103,39 +102,3 @@ def _official_test(fields, seed):
         unknown = fields.file[sets.isna().to_numpy()].iloc[0]
         raise InputError(f"{unknown} is of a slide outside BreakHis; the official folds do not place it.")
     return pd.Series((sets == "test").to_numpy(), index=fields.index)
-
-
-def audit(fields, sets):
-    """What the test set shares with the images that made the model: the training and the validation set.
-
-    fields: data frame of `dataset.scan`. sets: what `draw` returns.
-    Returns a series of counts of test images: all; those with such an image of the same slide; of the same
-    slide number; those whose twin of slide 13412 (same magnification and sequence, other sub-type) is among
-    them; those with such an image of the same slide and sequence at another magnification.
-    """
-    seen, test = fields[sets != "test"], fields[sets == "test"]
-
-    def shared(columns, among=seen, rows=test):
-        return int(pd.MultiIndex.from_frame(rows[columns]).isin(pd.MultiIndex.from_frame(among[columns])).sum())
-
-    twins = ["magnification", "sequence"]
-    twin_count = sum(
-        shared(twins, seen[(seen.slide == TWIN_SLIDE) & (seen.subtype != subtype)], rows)
-        for subtype, rows in test[test.slide == TWIN_SLIDE].groupby("subtype")
-    )
-    same_view = ["slide", "sequence"]
-    # A test image's own magnification does not count, so it is left out of the other side one by one.
-    kin = sum(
-        shared(same_view, seen[seen.magnification != magnification], rows)
-        for magnification, rows in test.groupby("magnification")
-    )
-    return pd.Series(
-        {
-            "test images": len(test),
-            "share a slide": shared(["slide"]),
-            "share a slide number": shared(["number"]),
-            "have a twin": twin_count,
-            "share a field at another magnification": kin,
-        },
-        name="test images",
-    )

@@ -1,8 +1,11 @@
 """What the reader sees as tables: the paper's numbers beside ours."""
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 
-from breakhis_lib import metrics, network, paper
+from breakhis_lib import metrics, network, paper, records
 
 
 def table4(predictions, reading=network.DEFAULT_READING):
@@ -30,3 +33,70 @@ def table4(predictions, reading=network.DEFAULT_READING):
     columns = ["paper", "accuracy", "low", "high", "majority", "runs", "images", "slides"]
     table = pd.DataFrame(rows).set_index(["magnification", "protocol"])
     return table.reindex(columns=columns).astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
+
+
+def runs(folders):
+    """Every kind of run in some records, one row each: what was varied, and what came of it.
+
+    folders: of records. Returns a data frame, index record, magnification, protocol and reading; columns validation
+    (accuracy of the kept epoch, mean over seeds, percent: choose by this one), accuracy, low, high, majority
+    (percent, as in `table4`), runs, images, slides. Raises InputError for a folder without a record.
+    """
+    rows = {}
+    for folder in folders:
+        predictions = records.Record(folder).predictions()
+        for key, group in predictions.groupby(["magnification", "protocol", "reading"], sort=False):
+            held_out, tested = (group[group.set == name] for name in ("validation", "test"))
+            right = metrics.is_correct(held_out).groupby(held_out.seed).mean()
+            found = metrics.mean_accuracy(tested)
+            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
+            majority = 100 * metrics.majority_share(tested.drop_duplicates("file").label)
+            counts = {name: found[name] for name in ("runs", "images", "slides")}
+            rows[(Path(folder).name, *key)] = {
+                "validation": 100 * right.mean(),
+                **percent,
+                "majority": majority,
+                **counts,
+            }
+    names = ["record", "magnification", "protocol", "reading"]
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_index(pd.MultiIndex.from_tuples(rows, names=names))
+
+
+def prevalences(found, shares=(0.01, 0.1, 0.3)):
+    """What an answer is worth at stated prevalences.
+
+    found: what `metrics.summary` returns. shares: of malignant images, in (0, 1). Returns a data frame, index
+    prevalence, columns PPV and NPV.
+    """
+    sensitivity, specificity = found.value["sensitivity"], found.value["specificity"]
+    ppv, npv = metrics.predictive_values(sensitivity, specificity, np.array(shares))
+    return pd.DataFrame({"PPV": ppv, "NPV": npv}, index=pd.Index(shares, name="prevalence"))
+
+
+def errors(predictions, most=20):
+    """The wrong answers that were given with most confidence, worst first.
+
+    predictions: test rows. Returns a data frame: file, slide, label, seed and the probability of the true class.
+    """
+    wrong = predictions[~metrics.is_correct(predictions)]
+    names = ["p_0", *wrong.filter(regex="^p_")]
+    everything = wrong.filter(regex="^p_").assign(p_0=1 - wrong.filter(regex="^p_").sum(axis=1))[names].to_numpy()
+    of_truth = everything[np.arange(len(wrong)), wrong.label]
+    table = wrong[["file", "slide", "label", "seed"]].assign(**{"probability of the truth": of_truth})
+    return table.sort_values("probability of the truth", kind="stable").head(most).reset_index(drop=True)
+
+
+def slide_by_slide(predictions):
+    """Every tested slide: its class, its images, how often they were right, and the mean probability of malignant.
+
+    predictions: test rows of two classes. Returns a data frame, index slide, worst first.
+    """
+    table = predictions.assign(correct=metrics.is_correct(predictions)).groupby("slide")
+    found = table.agg(
+        label=("label", "first"),
+        images=("file", "nunique"),
+        correct=("correct", "mean"),
+        p_malignant=("p_malignant", "mean"),
+    )
+    return found.sort_values(["correct", "images"], ascending=[True, False])

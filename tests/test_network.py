@@ -26,6 +26,7 @@ def test_trunk_and_top_together_equal_the_uncut_network(tensors, pixels, reading
     expected = np.asarray(base.predict_on_batch(pixels)).mean(axis=(1, 2))
     trunk, top = network.cut(base, reading)
     found = top.predict_on_batch(trunk.predict_on_batch(pixels))
+    found = found if reading == "probe" else found.mean(axis=(1, 2))
     assert expected.max() > 0.5
     np.testing.assert_allclose(found, expected, atol=1e-5)
 

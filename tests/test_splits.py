@@ -43,32 +43,6 @@ def test_lettered_slides_of_one_number_stay_together(official):
     assert sets[fields.slide.isin(["22549AB", "22549CD", "22549G"])].nunique() == 1
 
 
-def test_official_folds_are_the_published_ones_and_leak_through_13412(official):
-    sizes, twins = [], []
-    for seed in range(5):
-        audit = splits.audit(official, splits.draw(official, "official", seed))
-        sizes.append(audit["test images"])
-        twins.append(audit["have a twin"])
-    assert sizes == [2904, 2403, 2577, 2698, 3083]
-    assert twins == [121, 0, 121, 0, 121]
-
-
-def test_audit_counts_what_is_shared_by_image_and_nothing_by_slide(x100):
-    by_image = splits.audit(x100, splits.draw(x100, "image", 0))
-    assert by_image["share a slide"] == by_image["test images"] > 400
-    assert by_image["have a twin"] > 0
-    by_slide = splits.audit(x100, splits.draw(x100, "slide", 0))
-    assert by_slide["share a slide"] == by_slide["have a twin"] == 0
-    assert by_slide["share a slide number"] > 0
-    by_number = splits.audit(x100, splits.draw(x100, "number", 0))
-    assert by_number["share a slide number"] == 0
-
-
-def test_audit_sees_the_same_field_at_another_magnification(official):
-    pooled = splits.audit(official, splits.draw(official, "image", 0))
-    assert pooled["share a field at another magnification"] > 0.8 * pooled["test images"]
-
-
 def test_too_few_slides_name_the_class_and_the_need(x100):
     few = x100[x100.slide.isin(["22549AB", "22549CD", "2523", "2773", "2980"])].reset_index(drop=True)
     with pytest.raises(InputError, match="class benign has 2 slides at magnification 100; expected at least 3"):

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from breakhis_lib import features, heatmaps, network, weights
+from breakhis_lib.errors import InputError
+
+from .conftest import SMALL
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def tensors(weights_file):
+    return weights.read(weights_file)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return features.scale(np.random.default_rng(0).integers(0, 256, (6, *SMALL, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("reading", "batch_norm", "classes"), [("block14", "inference", 2), ("last4", "batch", 3)])
+def test_a_map_adds_up_to_the_log_odds(tensors, pixels, reading, batch_norm, classes):
+    trunk, head = network.build(reading, classes, batch_norm, size=SMALL, tensors=tensors)
+    found = trunk.predict_on_batch(pixels)
+    maps, bias = heatmaps.class_activation(head, found)
+    logits = np.log(head.predict_on_batch(found))
+    expected = logits[:, 1] - np.delete(logits, 1, axis=1).mean(axis=1)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)) + bias, expected, atol=1e-4)
+    assert maps.shape == (6, 3, 3)
+    assert maps.std() > 0
+
+
+def test_a_randomised_head_destroys_the_map(tensors, pixels):
+    trunk, head = network.build("block14", size=SMALL, tensors=tensors)
+    found = trunk.predict_on_batch(pixels)
+    maps, _ = heatmaps.class_activation(head, found)
+    again, _ = heatmaps.class_activation(head, found)
+    assert heatmaps.resemblance(maps, again) == pytest.approx(1)
+    heatmaps.randomise(head)
+    others, _ = heatmaps.class_activation(head, found)
+    assert abs(heatmaps.resemblance(maps, others).mean()) < 0.6
+
+
+def test_a_linear_probe_has_no_map(tensors, pixels):
+    _, head = network.build("probe", size=SMALL, tensors=tensors)
+    with pytest.raises(InputError, match="choose another reading"):
+        heatmaps.class_activation(head, np.zeros((1, 2048), "float32"))
