@@ -365,25 +365,23 @@ def _print_runs(folders):
 def _print_table4(record, reading="block14"):
     from breakhis_lib import tables
 
-    found = tables.table4(record.predictions(), reading)
+    found = tables.four_ways(record.predictions(), reading)
     kind = "SIMULATED slides, " if record.is_simulated() else ""
-    shown = Table(title=f"Test accuracy in percent: the paper's Table 4 beside {kind}{record.folder} ({reading})")
-    for name in ("magnification", "paper", "split by", "ours", "95 % interval", "majority", "runs", "images", "slides"):
-        shown.add_column(name, justify="left" if name == "split by" else "right")
-    last = None
-    for (magnification, protocol), row in found.iterrows():
-        first = magnification != last
-        cells = [f"x{magnification}" if first else "", f"{row.paper:.2f}" if first and row.paper == row.paper else ""]
-        if row.accuracy == row.accuracy:
-            cells += [protocol, f"{row.accuracy:.2f}", f"{row.low:.1f} to {row.high:.1f}", f"{row.majority:.1f}"]
-            cells += [f"{row[name]:.0f}" for name in ("runs", "images", "slides")]
-        else:
-            cells += ["not run"]
-        shown.add_row(*cells, end_section=False)
-        last = magnification
+    shown = Table(title=f"Table 4 four ways, test accuracy in percent: {kind}{record.folder} ({reading})")
+    for name in ("magnification", "way", "accuracy", "95 % interval", "runs", "images", "slides"):
+        shown.add_column(name, justify="left" if name == "way" else "right")
+    for magnification, rows in found.groupby(level="magnification", sort=False):
+        for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
+            cells = ["" if number else f"x{magnification}" if magnification else "all", way, f"{row.accuracy:.2f}"]
+            if row.low == row.low:
+                cells += [
+                    f"{row.low:.1f} to {row.high:.1f}",
+                    *(f"{row[name]}" for name in ("runs", "images", "slides")),
+                ]
+            shown.add_row(*cells, end_section=number == len(rows) - 1)
     shown.caption = (
         "Ours: mean over runs; interval: bootstrap over slides; images, slides: distinct ones tested.\n"
-        "The paper splits by image and prints no counts."
+        "The paper splits by image and prints neither intervals nor counts."
     )
     Console(width=None if sys.stdout.isatty() else 110).print(shown)
 

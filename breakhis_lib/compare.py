@@ -56,11 +56,3 @@ def difference(first, second, measure="accuracy", unit="slide", confidence=0.95,
     one, other = (metrics.estimate(rows, measure, unit, resamples) for rows in (first, second))
     apart = metrics.Estimate(*(np.subtract(*pair) for pair in zip(one, other, strict=True)))
     return pd.Series([apart.value, *apart.interval(confidence)], ["difference", "low", "high"])
-
-
-def rounds(predictions, folds=5):
-    """Mark which shuffle a test row's seed belongs to: seeds 0 to 4 test every image once, 5 to 9 once more.
-
-    predictions: test rows with a column seed. Returns them with a column round.
-    """
-    return predictions.assign(round=np.asarray(predictions.seed) // folds)

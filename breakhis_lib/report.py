@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from markupsafe import Markup, escape
 
-from breakhis_lib import calibration, compare, decisions, figures, metrics, network, tables
+from breakhis_lib import calibration, compare, decisions, figures, metrics, network, splits, tables
 from breakhis_lib.errors import InputError
 
 MOST_ERRORS = 20
@@ -57,7 +57,7 @@ def write(record, path, reading=network.DEFAULT_READING):
 
 
 def _table4(predictions, reading):
-    table = tables.table4(predictions, reading).reset_index().rename(columns={"protocol": "split by"})
+    table = tables.four_ways(predictions, reading).reset_index()
     return _html(table, "Test accuracy in percent", index=False, decimals=2)
 
 
@@ -79,7 +79,7 @@ def _magnification(magnification, predictions):
         )
     protocols = [_protocol(name, group, two_classes) for name, group in predictions.groupby("protocol", sort=True)]
     if two_classes and {"image", "slide"} <= set(tested.protocol):
-        protocols[-1]["tables"].append(_comparison(tested))
+        protocols[-1]["tables"] += _comparison(tested)
     return {"magnification": magnification, "title": title, "figures": shown, "protocols": protocols}
 
 
@@ -121,12 +121,21 @@ def _thresholds(predictions):
 
 
 def _comparison(tested):
+    """By image and by slide on the same images: the difference of three measures, and McNemar's test."""
     by_image, by_slide = (tested[tested.protocol == name] for name in ("image", "slide"))
     rows = {}
     for measure in ("accuracy", "balanced accuracy", "AUC"):
         rows[measure] = compare.difference(by_image, by_slide, measure)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("measure")
-    return _html(table, "By image less by slide, with the same slides drawn for both")
+    shown = [_html(table, "By image less by slide, with the same slides drawn for both")]
+    once = [rows[rows.seed < splits.FOLDS] for rows in (by_image, by_slide)]
+    if not any(rows.file.duplicated().any() for rows in once):
+        names = {"only first": "only by image", "only second": "only by slide"}
+        found = compare.mcnemar(*once).rename(names).astype(object)
+        found[:4] = found[:4].astype(int)
+        caption = "Images right by image and by slide, each tested once; p: McNemar, as if images were independent"
+        shown.append(_html(found.to_frame().T, caption, index=False))
+    return shown
 
 
 def _leakage(runs):

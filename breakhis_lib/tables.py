@@ -35,6 +35,38 @@ def table4(predictions, reading=network.DEFAULT_READING):
     return table.reindex(columns=columns).astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
 
 
+def four_ways(predictions, reading=network.DEFAULT_READING):
+    """Table 4 four ways: what the paper prints, ours by each protocol, and the majority class, one row each.
+
+    predictions, reading: as for `table4`. Returns a data frame, index magnification and way; columns accuracy, low and
+    high (percent; 95 % bootstrap over slides), runs, images, slides. The paper prints an accuracy alone.
+    """
+    tested = predictions[(predictions.set == "test") & (predictions.reading == reading)]
+    rows, printed = {}, paper.table4()
+    for magnification in sorted({*printed.index, *tested.magnification}):
+        if magnification in printed:
+            rows[(magnification, "paper, by image")] = {"accuracy": printed[magnification]}
+        there = tested[tested.magnification == magnification]
+        ways = {f"ours, by {protocol}": group for protocol, group in there.groupby("protocol")}
+        if ways:
+            images = there.drop_duplicates("file").assign(seed=0)
+            ways["majority class"] = _constant(images)
+        for way, group in ways.items():
+            found = metrics.mean_accuracy(group)
+            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
+            counts = {name: found[name] for name in ("runs", "images", "slides")}
+            rows[(magnification, way)] = {**percent, **counts}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(["magnification", "way"])
+    return table.astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
+
+
+def _constant(images):
+    """The predictions of a classifier that always answers the most frequent class."""
+    answer = images.label.mode()[0]
+    names = list(images.filter(regex="^p_"))
+    return images.assign(**{name: float(answer == label) for label, name in enumerate(names, start=1)})
+
+
 def runs(folders):
     """Every kind of run in some records, one row each: what was varied, and what came of it.
 

@@ -17,7 +17,7 @@ def add(record, protocol, seed, right):
     label = slide % 2
     correct = random.random(60) < right
     table = pd.DataFrame({"file": [f"SOB_{n}.png" for n in range(60)], "slide": slide.astype(str), "label": label})
-    table["set"] = np.resize(["train", "validation", "test"], 60)
+    table["set"] = np.roll(np.resize(["train", "validation", "test"], 60), seed)  # another third each time
     table["p_malignant"] = np.where(correct == (label == 1), 0.8, 0.2) + random.random(60) / 10
     key = {"magnification": 200, "protocol": protocol, "reading": "block14", "seed": seed}
     record.add(key, table, HISTORY, {"audit": AUDIT})
@@ -50,6 +50,7 @@ def test_the_report_is_one_page_with_everything_in_it(record, tmp_path):
         "breakhis run",
         "not for clinical use",
         "By image less by slide",
+        "McNemar",
         "<svg",
     ):
         assert expected in text
