@@ -243,7 +243,8 @@ def run(
     if left:
         _continue_afresh()
     output.print(f"Recorded in {record.folder}.")
-    _print_table4(record)
+    for reading in plan.readings:
+        _print_table4(record, reading)
 
 
 def _continue_afresh():

@@ -134,10 +134,13 @@ class Estimate(NamedTuple):
 
         The plain percentiles are too near to each other for few slides, and off-centre where shares are near 1.
         Sources: Efron 1987, "Better Bootstrap Confidence Intervals"; for the tails Hesterberg 2015, "What Teachers
-        Should Know About the Bootstrap". (nan, nan) where the measure has no value.
+        Should Know About the Bootstrap". (nan, nan) where the measure has no value, or a single unit says
+        nothing about others.
         """
+        if np.isnan(self.value) or len(self.left_out) < 2:
+            return np.nan, np.nan
         resampled, left_out = (values[~np.isnan(values)] for values in (self.resampled, self.left_out))
-        if np.isnan(self.value) or np.ptp(resampled) == 0:
+        if np.ptp(resampled) == 0:
             return self.value, self.value
         units = len(self.left_out)
         widened = np.sqrt(units / (units - 1)) * student.ppf((1 - confidence) / 2, units - 1)
@@ -155,14 +158,12 @@ def estimate(predictions, measure="accuracy", unit="slide", resamples=RESAMPLES)
     predictions: test rows of one or more seeds, with columns seed, slide, label and p_<class>. measure: a name in
     MEASURES. unit: what is drawn again, a column (slide, or number as `dataset.scan` gives it).
     Each resample draws as many units as there are, with replacement, each with all its images under every seed.
-    Returns an Estimate. Raises ValueError on an empty frame, or with a single unit, which says nothing about others.
+    Returns an Estimate. Raises ValueError on an empty frame.
     """
     if predictions.empty:
         raise ValueError("there is no prediction to measure")
     units = pd.Series(pd.factorize(predictions[unit], sort=True)[0], index=predictions.index)
     count = int(units.max()) + 1
-    if count < 2:
-        raise ValueError(f"all predictions are of one {unit}; an interval needs two or more")
     draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=resamples)
     draws = np.vstack([np.ones(count), 1 - np.eye(count), draws])
     found = []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
@@ -123,13 +124,15 @@ def _thresholds(predictions):
 def _comparison(tested):
     """By image and by slide on the same images: the difference of three measures, and McNemar's test."""
     by_image, by_slide = (tested[tested.protocol == name] for name in ("image", "slide"))
+    if set(by_image.slide) != set(by_slide.slide):
+        return []  # too few runs to have tested the same
     rows = {}
     for measure in ("accuracy", "balanced accuracy", "AUC"):
         rows[measure] = compare.difference(by_image, by_slide, measure)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("measure")
     shown = [_html(table, "By image less by slide, with the same slides drawn for both")]
     once = [rows[rows.seed < splits.FOLDS] for rows in (by_image, by_slide)]
-    if not any(rows.file.duplicated().any() for rows in once):
+    if sorted(once[0].file) == sorted(once[1].file) and not once[0].file.duplicated().any():
         names = {"only first": "only by image", "only second": "only by slide"}
         found = compare.mcnemar(*once).rename(names).astype(object)
         found[:4] = found[:4].astype(int)
@@ -174,7 +177,8 @@ def _text(value, decimals=None):
         return ""
     if not isinstance(value, float):
         return str(value)
-    return f"{value:g}" if decimals is None or value == int(value) > 1 else f"{value:.{decimals}f}"
+    whole = value > 1 and (np.isinf(value) or value == int(value))
+    return f"{value:g}" if decimals is None or whole else f"{value:.{decimals}f}"
 
 
 def _left(value):

@@ -56,7 +56,8 @@ def four_ways(predictions, reading=network.DEFAULT_READING):
             percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
             counts = {name: found[name] for name in ("runs", "images", "slides")}
             rows[(magnification, way)] = {**percent, **counts}
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(["magnification", "way"])
+    columns = ["accuracy", "low", "high", "runs", "images", "slides"]
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).rename_axis(["magnification", "way"])
     return table.astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
 
 

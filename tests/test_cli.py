@@ -74,6 +74,31 @@ def test_run_records_and_prints_table_4(trained):
 
 
 @pytest.mark.weights
+def test_report_writes_a_page_and_table_compares_runs(trained, tmp_path):
+    folder, _ = trained
+    result = breakhis("report", folder / "record", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "simulated" in (tmp_path / "record-report.html").read_text()
+    assert "record-report.html" in result.stdout
+    compared = flat(breakhis("table", "--runs", folder / "record").stdout)
+    assert "Every kind of run" in compared
+    assert "validation" in compared
+    missing = breakhis("report", tmp_path / "nothing")
+    assert missing.returncode == 1
+    assert "breakhis run" in flat(missing.stderr)
+
+
+def test_controls_run_beside_fine_tuning(slides, ready, tmp_path):
+    options = [*QUICK, "--readings", "logistic,colour", "--protocols", "slide", "--shuffle-labels", "slide"]
+    result = breakhis("run", "--data", slides, *options, "--results", tmp_path / "x")
+    assert result.returncode == 0, result.stderr
+    record = json.loads((tmp_path / "x" / "run.json").read_text())
+    assert [run["reading"] for run in record["runs"]] == ["logistic", "colour"]
+    assert record["settings"]["shuffled labels"] == "slide"
+    wrong = breakhis("run", "--data", slides, "--shuffle-labels", "patient", "--results", tmp_path / "x")
+    assert "choose image or slide" in flat(wrong.stderr)
+
+
 def test_a_finished_run_is_not_repeated_and_another_seed_is_added(trained, slides):
     folder, _ = trained
     before = (folder / "record" / "predictions.csv").read_text()
