@@ -46,7 +46,10 @@ EXPERIMENTS = {  # the record below results/, and the options that make it
     "factors/aspect-kept": [f"{BY_SLIDE} --size 243x369"],
     "quarter/cropped": [f"--magnifications 100,200 --seeds {FIVE} --readings logistic"],
     "quarter/cropped-fine-tuned": [f"--magnifications 100,200 --seeds {THREE}"],
-    "sub-types": [f"--groups {SUB_TYPES}/groups.csv --seeds {FIVE} --readings logistic,block14"],
+    "sub-types": [
+        f"--groups {SUB_TYPES}/groups.csv --seeds {FIVE} --readings logistic",
+        f"--groups {SUB_TYPES}/groups.csv --seeds {THREE}",
+    ],
 }
 
 
