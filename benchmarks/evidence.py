@@ -30,8 +30,8 @@ EXPERIMENTS = {  # the record below results/, and the options that make it
     "breakhis-subset": [
         f"--magnifications 200,100,40 --seeds {TEN}",
         f"--magnifications 200,100,40 --seeds {TEN} --readings logistic,colour",
-        f"--magnifications 400 --seeds {FIVE} --readings block14,logistic,colour",
     ],
+    "x400": [f"--magnifications 400 --seeds {FIVE} --readings block14,logistic,colour"],
     "controls/labels-shuffled-by-image": [f"{AT_200} --seeds {FIVE} --readings logistic --shuffle-labels image"],
     "controls/labels-shuffled-by-slide": [f"{AT_200} --seeds {FIVE} --readings logistic --shuffle-labels slide"],
     "controls/labels-shuffled-by-image-fine-tuned": [f"{AT_200} --seeds {THREE} --shuffle-labels image"],

@@ -354,7 +354,9 @@ def _print_runs(folders):
         "runs",
     )
     for name in names:
-        shown.add_column(name, justify="left" if name in ("record", "split by", "reading") else "right")
+        shown.add_column(
+            name, justify="left" if name in ("record", "split by", "reading") else "right", overflow="fold"
+        )
     for (folder, magnification, protocol, reading), row in tables.runs(folders).iterrows():
         figures = [f"{row.validation:.1f}", f"{row.accuracy:.1f}", f"{row.low:.1f} to {row.high:.1f}"]
         counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
