@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from breakhis_lib import calibration, compare, decisions, figures, metrics, network, splits, tables
+from breakhis_lib import calibration, compare, dataset, decisions, figures, metrics, network, splits, tables
 from breakhis_lib.errors import InputError
 
 MOST_ERRORS = 20
@@ -94,6 +94,10 @@ def _protocol(name, predictions, two_classes):
         accuracy,
         *metrics.wilson(round(accuracy * images), images),
     ]
+    numbered = tested.assign(number=tested.slide.map(dataset.slide_number))
+    if numbered.number.nunique() < tested.slide.nunique():  # slides that share a number may be of one patient
+        by_number = metrics.summary(numbered, "number")[["low", "high"]]
+        shown = shown.join(by_number.rename(columns="{}, numbers drawn".format))
     first = [_html(shown, "How good, and how sure")]
     folded = []
     if two_classes:

@@ -15,6 +15,7 @@ TAGS = {"remove-cell", "remove-input", "hide-input", "hide-output", "nbval-ignor
 UNCHECKED = 2  # cells of a chapter whose output may go uncompared
 LINES = 25  # of a code cell
 ALT = 40  # characters; less says no more than a file name
+LEVELS = ("(easy)", "(medium)", "(open)")  # of the exercises; an open one has no single answer to check
 SECTIONS = ["What the paper leaves open", "Exercises", "Quiz", "Take-away", "What comes next"]
 
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1 *$", re.MULTILINE | re.DOTALL)
@@ -220,10 +221,16 @@ def shape(page):
         problems.append(f"ends with the sections {titles[-len(SECTIONS) :]}; expected {SECTIONS}")
     if ":class: objectives" not in text:
         problems.append("has no box of objectives")
-    exercises = re.findall(r"\{exercise\}.*\n:label: (\S+)", text)
+    titles = re.findall(r"\{exercise\} (.*)\n:label: (\S+)", text)
+    exercises = [label for _, label in titles]
     solutions = re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", text)
     if len(exercises) != 3 or sorted(exercises) != sorted(solutions):
         problems.append(f"has exercises {exercises} and hidden solutions {solutions}; expected three of each")
+    if [title.rsplit(" ", 1)[-1] for title, _ in titles] != list(LEVELS):
+        problems.append(f"has exercises {[title for title, _ in titles]}; expected one each of {', '.join(LEVELS)}")
+    for label in exercises[:-1]:
+        if not any(f'check.answer("{label}", ...)' in _source(cell) for cell in page.code):
+            problems.append(f"exercise {label} has no self-check; expected a cell with check.answer")
     if not any("display_quiz(" in _source(cell) for cell in page.code):
         problems.append("has no quiz")
     words, lengths = measure(page)
@@ -237,10 +244,12 @@ def shape(page):
 
 
 def _is_aside(cell):
-    """Whether a cell belongs to a solution, holds the quiz, or only glues numbers into the text."""
+    """Whether a cell belongs to an exercise, holds the quiz, or only glues numbers into the text."""
     metadata = cell["metadata"]
-    return "source_hidden" in metadata.get("jupyter", {}) or bool(
-        {"remove-input", "remove-cell"} & set(metadata.get("tags", []))
+    return (
+        _source(cell).startswith("check.answer(")
+        or "source_hidden" in metadata.get("jupyter", {})
+        or bool({"remove-input", "remove-cell"} & set(metadata.get("tags", [])))
     )
 
 
