@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 from PIL import Image
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
-from breakhis_lib import dataset, images
+from breakhis_lib import controls, dataset, images
 from breakhis_lib.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -36,8 +38,8 @@ EXPERIMENTS = {  # the record below results/, and the options that make it
     "controls/labels-shuffled-by-slide": [f"{AT_200} --seeds {FIVE} --readings logistic --shuffle-labels slide"],
     "controls/labels-shuffled-by-image-fine-tuned": [f"{AT_200} --seeds {THREE} --shuffle-labels image"],
     "controls/labels-shuffled-by-slide-fine-tuned": [f"{AT_200} --seeds {THREE} --shuffle-labels slide"],
-    "readings/inference": [f"{AT_200} --seeds {THREE} --readings block14,last4,sepconv4,blocks4"],
-    "readings/batch": [f"{AT_200} --seeds {THREE} --readings block14,last4,sepconv4,blocks4 --batch-norm batch"],
+    "readings/inference": [f"{AT_200} --seeds {THREE} --readings last4,probe,block13"],  # block14 is the first record's
+    "readings/batch": [f"{AT_200} --seeds {THREE} --readings block14,last4,block13 --batch-norm batch"],
     "factors/epochs-5": [f"{BY_SLIDE} --epochs 5"],
     "factors/epochs-30": [f"{BY_SLIDE} --epochs 30 --patience 0"],
     "factors/class-weights": [f"{BY_SLIDE} --class-weights"],
@@ -46,6 +48,7 @@ EXPERIMENTS = {  # the record below results/, and the options that make it
     "factors/aspect-kept": [f"{BY_SLIDE} --size 243x369"],
     "quarter/cropped": [f"--magnifications 100,200 --seeds {FIVE} --readings logistic"],
     "quarter/cropped-fine-tuned": [f"--magnifications 100,200 --seeds {THREE}"],
+    "neighbours": [],  # no training: see `neighbours`
     "sub-types": [
         f"--groups {SUB_TYPES}/groups.csv --seeds {FIVE} --readings logistic",
         f"--groups {SUB_TYPES}/groups.csv --seeds {THREE}",
@@ -82,6 +85,18 @@ def sub_types(data):
     return SUB_TYPES
 
 
+def neighbours(data):
+    """results/neighbours.csv: of every image, the other image of its magnification that is nearest in colour."""
+    rows = []
+    for _, fields in dataset.scan(data).groupby("magnification"):
+        numbers = StandardScaler().fit_transform(controls.colour(fields))
+        nearest = NearestNeighbors().fit(numbers).kneighbors(n_neighbors=1, return_distance=False)[:, 0]
+        kept = fields[["magnification", "file", "slide", "label"]].reset_index(drop=True)
+        other = kept.loc[nearest, ["file", "slide", "label"]].reset_index(drop=True)
+        rows.append(kept.join(other.add_prefix("nearest_")))
+    pd.concat(rows).to_csv(ROOT / "results" / "neighbours.csv", index=False, lineterminator="\n")
+
+
 def _save(pixels, path):
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +114,8 @@ def main():
     os.chdir(ROOT)  # so that the commands in the records name no folder above it
     for name in options.only or EXPERIMENTS:
         folder = data if options.list else prepared(name, data)
+        if name == "neighbours" and not options.list:
+            neighbours(data)
         for arguments in EXPERIMENTS[name]:
             line = ["run", "--data", str(folder), "--results", f"results/{name}", *shlex.split(arguments)]
             print(shlex.join(["breakhis", *line]), flush=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from breakhis_lib import metrics, network, paper, records
+from breakhis_lib import compare, metrics, network, paper, records
 
 
 def table4(predictions, reading=network.DEFAULT_READING):
@@ -94,6 +94,57 @@ def runs(folders):
     names = ["record", "magnification", "protocol", "reading"]
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.set_index(pd.MultiIndex.from_tuples(rows, names=names))
+
+
+def against_default(folders, default, reading=network.DEFAULT_READING):
+    """What each change did: every kind of run in some records, less the default's runs on the same splits.
+
+    folders: of records. default: the Record that holds the default's runs; reading: their name there. Only the seeds
+    and images that both have are compared.
+    Returns a data frame, index change (the settings and the reading that differ, or else the record's name),
+    magnification and protocol; columns validation and test (differences of accuracy in percentage points; choose by
+    the first), low and high (of test, 95 % bootstrap over slides), runs, images, slides (tested). A kind of run of
+    which the default has no seed is left out. Raises InputError for a folder without a record.
+    """
+    usual, settings = default.predictions(), default.info()["settings"]
+    usual = usual[usual.reading == reading]
+    rows = []
+    for record in map(records.Record, folders):
+        own, everything = record.info()["settings"], record.predictions()
+        changed = [f"{name} {_plain(own[name])}" for name in own if own[name] != settings.get(name)]
+        for key, group in everything.groupby(["magnification", "protocol", "reading"], sort=False):
+            same = usual[(usual.magnification == key[0]) & (usual.protocol == key[1]) & usual.seed.isin(group.seed)]
+            if same.empty:
+                continue
+            change = ", ".join([*changed, *([f"reading {key[2]}"] if key[2] != reading else [])])
+            row = {"change": change or record.folder.name, "magnification": key[0], "protocol": key[1]}
+            rows.append({**row, **_apart(group, same)})
+    index = ["change", "magnification", "protocol"]
+    columns = ["validation", "test", "low", "high", "runs", "images", "slides"]
+    return pd.DataFrame(rows, columns=[*index, *columns]).set_index(index)
+
+
+def _apart(first, second):
+    """First less second in accuracy: percentage points, with the interval and the counts of the test."""
+    held_out, tested = (
+        compare.paired(*(rows[rows.set == name] for rows in (first, second))) for name in ("validation", "test")
+    )
+    right = [metrics.is_correct(rows).groupby(rows.seed).mean().mean() for rows in held_out]
+    apart = 100 * compare.difference(*tested)
+    counts = {name: tested[0][column].nunique() for name, column in (("images", "file"), ("slides", "slide"))}
+    return {
+        "validation": 100 * (right[0] - right[1]),
+        **apart.rename({"difference": "test"}),
+        "runs": tested[0].seed.nunique(),
+        **counts,
+    }
+
+
+def _plain(value):
+    """A setting as a reader writes it: 224x224 for [224, 224], on for True."""
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def prevalences(found, shares=(0.01, 0.1, 0.3)):

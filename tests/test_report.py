@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from breakhis_lib import records, report, tables
+from breakhis_lib import metrics, records, report, tables
 from breakhis_lib.errors import InputError
 
 from . import site
@@ -32,6 +32,15 @@ def record(tmp_path):
         add(record, "image", seed, 0.95)
         add(record, "slide", seed, 0.75)
     return record
+
+
+def test_slides_that_share_a_number_are_drawn_together_too(tmp_path, record):
+    text = report.write(record, tmp_path / "page.html").read_text()
+    assert "numbers drawn" not in text  # slides 0 to 11 are as many numbers
+    table = record.predictions()
+    table["slide"] = table.slide.map(lambda slide: f"{int(slide) // 2}{'AB'[int(slide) % 2]}")
+    table.to_csv(record.folder / "predictions.csv", index=False)
+    assert "low, numbers drawn" in report.write(record, tmp_path / "page.html").read_text()
 
 
 def test_the_report_is_one_page_with_everything_in_it(record, tmp_path):
@@ -84,3 +93,23 @@ def test_the_worst_errors_come_first(record):
     found = tables.errors(predictions[predictions.set == "test"])
     assert found["probability of the truth"].is_monotonic_increasing
     assert (found["probability of the truth"] < 0.5).all()
+
+
+def test_a_change_is_compared_with_the_default_on_the_same_splits(record, tmp_path):
+    better = records.Record(tmp_path / "better")
+    better.begin(None, settings={"epochs": 5, "size": [224, 224]})
+    add(better, "slide", 0, 1.0)  # seed 0 alone, and always right
+    add(better, "number", 0, 1.0)  # a protocol that the default was not run by
+    table = tables.against_default([better.folder], record)
+    assert table.index.tolist() == [("epochs 5, size 224x224", 200, "slide")]
+    row, of_default = table.iloc[0], record.predictions()
+    tested = of_default[(of_default.protocol == "slide") & (of_default.seed == 0) & (of_default.set == "test")]
+    assert np.isclose(row.test, 100 - 100 * metrics.is_correct(tested).mean())
+    assert row.low <= row.test <= row.high and row.validation > 0
+    assert (row.runs, row.images) == (1, len(tested))
+
+
+def test_a_record_with_the_default_settings_goes_by_its_own_name(record):
+    table = tables.against_default([record.folder], record)
+    assert table.index.unique("change").tolist() == ["x"]
+    assert not table[["validation", "test", "low", "high"]].any(axis=None)
