@@ -2,9 +2,10 @@
 
 One module a station of an image's journey; each imports only from those before it:
 
-    paper  cache  images  dataset  practice (practice_tissue)  inventory  download (archive)
-    splits  weights  network (backend)  costs  features  finetune  records  metrics  tables
-    figures  diagrams  journey  cli
+    paper  check  cache  images  dataset  practice (practice_tissue)  inventory  download (archive)
+    splits  leakage  weights  network (backend)  costs  features  finetune  controls  records
+    metrics  compare  calibration  decisions  heatmaps  tables  figures  interactive  report
+    diagrams  evidence  ledger  journey  cli
 
 Importing this package imports none of them, and no TensorFlow: `from breakhis_lib import dataset`.
 Not for clinical use.

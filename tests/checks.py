@@ -15,7 +15,7 @@ TAGS = {"remove-cell", "remove-input", "hide-input", "hide-output", "nbval-ignor
 UNCHECKED = 2  # cells of a chapter whose output may go uncompared
 LINES = 25  # of a code cell
 ALT = 40  # characters; less says no more than a file name
-LEVELS = ("(easy)", "(medium)", "(open)")  # of the exercises; an open one has no single answer to check
+LEVELS = ("easy", "medium", "open")  # of the exercises; an open one has no single answer to check
 SECTIONS = ["What the paper leaves open", "Exercises", "Quiz", "Take-away", "What comes next"]
 
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1 *$", re.MULTILINE | re.DOTALL)
@@ -226,7 +226,7 @@ def shape(page):
     solutions = re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", text)
     if len(exercises) != 3 or sorted(exercises) != sorted(solutions):
         problems.append(f"has exercises {exercises} and hidden solutions {solutions}; expected three of each")
-    if [title.rsplit(" ", 1)[-1] for title, _ in titles] != list(LEVELS):
+    if [title.rsplit(" · ", 1)[-1] for title, _ in titles] != list(LEVELS):
         problems.append(f"has exercises {[title for title, _ in titles]}; expected one each of {', '.join(LEVELS)}")
     for label in exercises[:-1]:
         if not any(f'check.answer("{label}", ...)' in _source(cell) for cell in page.code):

@@ -188,7 +188,7 @@ def test_a_chapter_out_of_shape_is_reported(good):
 def test_exercises_without_levels_or_self_checks_are_reported(good):
     page = plain(good)
     titles = [
-        f"```{{exercise}} Count {level}\n:label: ex-{name}\nHow many?\n```"
+        f"```{{exercise}} Count · {level}\n:label: ex-{name}\nHow many?\n```"
         for name, level in zip("abc", checks.LEVELS, strict=True)
     ]
     page.cells[0]["source"] += "\n\n" + "\n\n".join(titles)
@@ -197,5 +197,5 @@ def test_exercises_without_levels_or_self_checks_are_reported(good):
     assert not any("one each of" in problem or "self-check" in problem for problem in checks.shape(page))
     page.cells[2]["source"] = "object()"
     assert "exercise ex-b has no self-check; expected a cell with check.answer" in checks.shape(page)
-    page.cells[0]["source"] = page.cells[0]["source"].replace(" (easy)", "")
-    assert any("one each of (easy)" in problem for problem in checks.shape(page))
+    page.cells[0]["source"] = page.cells[0]["source"].replace(" · easy", "")
+    assert any("one each of easy" in problem for problem in checks.shape(page))
