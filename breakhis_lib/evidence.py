@@ -14,7 +14,7 @@ from breakhis_lib import compare, costs, dataset, metrics, network, paper, recor
 VERDICTS = ("reproduced", "partly", "not reproduced", "cannot be tested here")
 YES, PARTLY, NO, UNTESTED = VERDICTS
 HIGH = 90  # percent: what the ledger takes "high accuracy" to mean; the paper gives no bound
-SUBSET, NAMES, REAL = "breakhis-subset", "official names of all images", "real images, subset"
+SUBSET, NAMES, REAL, NO_DATA = "breakhis-subset", "official names of all images", "real images, subset", "none"
 KERAS = {"Inception V3": (0.779, 0.937), "Xception": (0.790, 0.945)}  # Keras' page of models, read in November 2026
 
 
@@ -33,7 +33,7 @@ class Finding(NamedTuple):
 
 NETWORKS, TUNING, TWO = "03_xception.html", "04_fine_tuning.html", "03_xception.html#the-two-networks"
 DATA, RESULT, END = "05_breakhis.html", "06_experiment.html", "08_conclusions.html"
-FIELD = Finding("a statement about the field; nothing here bears on it", "none", UNTESTED, "bibliography.html")
+FIELD = Finding("a statement about the field; nothing here bears on it", NO_DATA, UNTESTED, "bibliography.html")
 DONE = "done: ImageNet's weights, verified by digest; a softmax over two labels"
 
 EVIDENCE = {  # key of a claim, or the part of it before the first dash, to a function of the key; more below
@@ -46,10 +46,10 @@ EVIDENCE = {  # key of a claim, or the part of it before the first dash, to a fu
         f"{NETWORKS}#separating-space-from-channels",
     ),
     "more-accurate": lambda key: Finding(
-        "would need both networks trained on ImageNet, with and without shortcuts", "none", UNTESTED, NETWORKS
+        "would need both networks trained on ImageNet, with and without shortcuts", NO_DATA, UNTESTED, NETWORKS
     ),
     "unlike": lambda key: Finding(
-        "none of ImageNet's labels could be right here, so there is no accuracy to lose", "none", UNTESTED, TUNING
+        "none of ImageNet's labels could be right here, so there is no accuracy to lose", NO_DATA, UNTESTED, TUNING
     ),
     "definition": lambda key: Finding(
         "after a step of training no weight of the trunk differs in a bit",
@@ -60,7 +60,7 @@ EVIDENCE = {  # key of a claim, or the part of it before the first dash, to a fu
     "borrowed": lambda key: Finding(DONE, "every run of the record", YES, f"{TUNING}#trunk-and-head"),
     "softmax": lambda key: Finding(DONE, "every run of the record", YES, f"{TUNING}#trunk-and-head"),
     "figure-1": lambda key: Finding(
-        "shown with simulated slides, since the images' licence is unclear", "none", UNTESTED, DATA
+        "shown with simulated slides, since the images' licence is unclear", NO_DATA, UNTESTED, DATA
     ),
     "other-images": lambda key: Finding(
         "a plan; the journey runs on any folder of classes", "simulated films", UNTESTED, END

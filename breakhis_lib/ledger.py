@@ -5,7 +5,7 @@ from html import escape
 import pandas as pd
 
 from breakhis_lib import paper
-from breakhis_lib.evidence import EVIDENCE, Finding
+from breakhis_lib.evidence import EVIDENCE, NO_DATA, Finding
 
 PLACES = "abstract,section 1,section 2,Table 1,section 3,section 4,Figure 1,Table 2,section 5,Table 3,Table 4,section 6"
 
@@ -33,11 +33,11 @@ def as_html(ledger):
     head = "".join(f'<th scope="col">{words}</th>' for words in heads)
     lines = [f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>']
     for row in ledger.itertuples():
-        measured = f"{row.measured} (95 % interval {row.interval})" if row.interval else row.measured
+        measured = escape(f"{row.measured} (95 % interval {row.interval})" if row.interval else row.measured)
         cells = [
             escape(row.place),
             escape(row.claim),
-            f"{escape(measured)}. <em>{escape(row.data)}</em>",
+            measured if row.data == NO_DATA else f"{measured}. <em>{escape(row.data)}</em>",
             f'<a href="{escape(row.page)}">{row.verdict}</a>',
         ]
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
