@@ -32,7 +32,9 @@ class Finding(NamedTuple):
 
 
 NETWORKS, TUNING, TWO = "03_xception.html", "04_fine_tuning.html", "03_xception.html#the-two-networks"
-DATA, RESULT, END = "05_breakhis.html", "06_experiment.html", "08_conclusions.html"
+TABLE_2, NAME = "05_breakhis.html#table-2-counted", "05_breakhis.html#what-a-name-says"
+MACHINE, RESULT = "06_experiment.html#from-names-to-table-4", "06_experiment.html#table-4-four-ways"
+WHY_400 = "06_experiment.html#why-is-x400-lower"
 FIELD = Finding("a statement about the field; nothing here bears on it", NO_DATA, UNTESTED, "bibliography.html")
 DONE = "done: ImageNet's weights, verified by digest; a softmax over two labels"
 
@@ -60,10 +62,16 @@ EVIDENCE = {  # key of a claim, or the part of it before the first dash, to a fu
     "borrowed": lambda key: Finding(DONE, "every run of the record", YES, f"{TUNING}#trunk-and-head"),
     "softmax": lambda key: Finding(DONE, "every run of the record", YES, f"{TUNING}#trunk-and-head"),
     "figure-1": lambda key: Finding(
-        "shown with simulated slides, since the images' licence is unclear", NO_DATA, UNTESTED, DATA
+        "shown with simulated slides, since the images' licence is unclear",
+        NO_DATA,
+        UNTESTED,
+        "05_breakhis.html#from-biopsy-to-pixel",
     ),
     "other-images": lambda key: Finding(
-        "a plan; the journey runs on any folder of classes", "simulated films", UNTESTED, END
+        "a plan; the journey runs on any folder of classes",
+        "simulated films",
+        UNTESTED,
+        "08_conclusions.html#bring-your-own-images",
     ),
 }
 
@@ -128,7 +136,7 @@ def _imagenet(key):
 def _counted(key):
     _, magnification, name = key.split("-")
     found = dataset.count(dataset.official()).loc[int(magnification), name]
-    return Finding(f"{found:,} names", NAMES, YES if found == paper.numbers().value[key] else NO, DATA)
+    return Finding(f"{found:,} names", NAMES, YES if found == paper.numbers().value[key] else NO, TABLE_2)
 
 
 @_evidence("table3")
@@ -136,8 +144,8 @@ def _machine(key):
     session = records.named(SUBSET).info()["sessions"][0]
     if key == "table3-framework":
         words = ", ".join(f"{name} {session['versions'][name]}" for name in ("keras", "tensorflow"))
-        return Finding(f"the same, in other versions: {words}", "provenance of the record", PARTLY, RESULT)
-    return Finding(f"another machine: {session['device']}", "provenance of the record", UNTESTED, RESULT)
+        return Finding(f"the same, in other versions: {words}", "provenance of the record", PARTLY, MACHINE)
+    return Finding(f"another machine: {session['device']}", "provenance of the record", UNTESTED, MACHINE)
 
 
 @_evidence("table4")
@@ -194,7 +202,7 @@ def _sub_diseases(key):
         f"a plan; a regression on frozen features tells {rows.label.nunique()} sub-types apart, percent "
         f"{'; '.join(words)}; always the most frequent one has {100 * majority:.1f}"
     )
-    return Finding(measured, _counts(rows), _all_or_some(above), END)
+    return Finding(measured, _counts(rows), _all_or_some(above), "08_conclusions.html#eight-sub-types")
 
 
 @_evidence("reduction")
@@ -247,7 +255,9 @@ def _retrain(key):
         for magnification, protocol in _table4().index
     }
     words = f"fine-tuned less a regression on the frozen features, points: {_points(found)}"
-    return Finding(words, REAL, _all_or_some(row.low > 0 for row in found.values()), RESULT)
+    return Finding(
+        words, REAL, _all_or_some(row.low > 0 for row in found.values()), "07_beyond_accuracy.html#better-or-lucky"
+    )
 
 
 @_evidence("both-sets")
@@ -258,14 +268,14 @@ def _both_sets(key):
     means = 100 * kept.groupby("protocol")[["accuracy", "val_accuracy"]].mean()
     words = "; ".join(f"by {name} {row.accuracy:.1f} and {row.val_accuracy:.1f}" for name, row in means.iterrows())
     measured = f"training and validation accuracy of the kept epoch, mean, percent {words}"
-    return Finding(measured, REAL, _all_or_some((means >= HIGH).all(axis=1)), RESULT)
+    return Finding(measured, REAL, _all_or_some((means >= HIGH).all(axis=1)), "06_experiment.html#why-is-x100-so-low")
 
 
 @_evidence("magnifications")
 def _magnifications(key):
     found = sorted(dataset.official().magnification.unique().tolist())
     words = ", ".join(f"x{name}" for name in found)
-    return Finding(words, NAMES, YES if tuple(found) == paper.MAGNIFICATIONS else NO, DATA)
+    return Finding(words, NAMES, YES if tuple(found) == paper.MAGNIFICATIONS else NO, NAME)
 
 
 @_evidence("top-four")
@@ -291,7 +301,7 @@ def _three_sets(key):
     audits = [run["audit"] for run in records.named(SUBSET).info()["runs"] if run["protocol"] == "image"]
     share = sum(audit["share a slide"] for audit in audits) / sum(audit["test images"] for audit in audits)
     words = f"ours, by image, neither; {100 * share:.1f} % of their test images share a slide with the other two sets"
-    return Finding(words, "splits of the record", YES, DATA)
+    return Finding(words, "splits of the record", YES, "05_breakhis.html#three-ways-to-split-and-what-each-leaks")
 
 
 @_evidence("average")
@@ -307,7 +317,7 @@ def _average(key):
 @_evidence("x400-lower")
 def _x400_lower(key):
     images = _tested(400, "image", name="x400").file.nunique()
-    return Finding(f"{images} images are too few to compare with", REAL, UNTESTED, RESULT)
+    return Finding(f"{images} images are too few to compare with", REAL, UNTESTED, WHY_400)
 
 
 @_evidence("x400-why")
@@ -320,4 +330,4 @@ def _x400_why(key):
         found[f"x{magnification} by {protocol}"] = compare.difference(cropped, whole[whole.seed.isin(cropped.seed)])
     words = f"a quarter of the field less the whole, regression on frozen features, points: {_points(found)}"
     data = f"{REAL}, x100 and x200; not x400 itself"
-    return Finding(words, data, _all_or_some(row.high < 0 for row in found.values()), RESULT)
+    return Finding(words, data, _all_or_some(row.high < 0 for row in found.values()), WHY_400)

@@ -21,6 +21,11 @@ UNCOMPARED = {
         "def seconds(model, inputs):",
         'grouped = results.groupby("method", sort=False)',
     ],
+    "06_experiment": ["here = records.versions()", 'tested = answers[answers.set == "test"]'],
+    "08_conclusions": [
+        'once = [("image", seed) for seed in range(5)]',
+        "measured = {name: metrics.mean_accuracy(rows) for name, rows in of_films",
+    ],
 }
 
 
