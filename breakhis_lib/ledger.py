@@ -19,8 +19,8 @@ def claims():
 def table():
     """The ledger: one row a claim, in the paper's order.
 
-    Returns a data frame, index key, columns place, claim, measured, data, verdict (of `evidence.VERDICTS`), page and
-    interval. Raises InputError where a record that a claim needs is missing, KeyError for a claim without evidence.
+    Returns a data frame, index key, columns place, claim, measured, data, verdict (of `evidence.VERDICTS`) and page.
+    Raises InputError where a record that a claim needs is missing, KeyError for a claim without evidence.
     """
     rows = claims()
     found = [EVIDENCE[key if key in EVIDENCE else key.split("-")[0]](key) for key in rows.index]
@@ -33,7 +33,7 @@ def as_html(ledger):
     head = "".join(f'<th scope="col">{words}</th>' for words in heads)
     lines = [f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>']
     for row in ledger.itertuples():
-        measured = escape(f"{row.measured} (95 % interval {row.interval})" if row.interval else row.measured)
+        measured = escape(row.measured)
         cells = [
             escape(row.place),
             escape(row.claim),

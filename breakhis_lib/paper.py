@@ -51,12 +51,14 @@ def sentences():
     """
     rows = {
         "accuracy-rose": ("abstract", "Neural networks have made classification visibly more accurate of late."),
+        "spread": ("abstract", "This influences other fields, medicine among them."),
         "errors-fatal": ("abstract", "A wrong answer on a medical image can be fatal, so high accuracy is needed."),
         "abstract-high": ("abstract", "The method classifies the images with high accuracy."),
         "kinds": ("section 1", "Medicine has images of many kinds: MRI, microscope, ordinary RGB."),
         "cost": ("section 1", "A false negative costs much, so classification must be highly accurate."),
         "suits": ("section 1", "Networks of convolutions reach very high accuracy and therefore suit medicine."),
         "most-used": ("section 2", "They are the technique most used for image classification."),
+        "deep-learning": ("section 2", "Deep learning has improved them enormously."),
         "winner": ("section 2", "GoogLeNet won the ILSVRC of 2014."),
         "reduction": (
             "section 2",
@@ -70,6 +72,7 @@ def sentences():
         "cheaper": ("section 2", "For an image of the same size they take less computation than ordinary ones."),
         "residual": ("section 2", "Residual connections were added."),
         "more-accurate": ("section 2", "They made Xception more accurate than Inception V3."),
+        "many": ("section 3", "Many networks of high accuracy exist, trained on ImageNet."),
         "unlike": ("section 3", "Networks trained on ImageNet lose accuracy on data unlike ImageNet."),
         "retrain": ("section 3", "To raise the accuracy on new data, the network must be trained on them again."),
         "definition": ("section 3", "Fine-tuning computes a part of the weights anew and leaves the rest."),
