@@ -28,7 +28,7 @@ book: env  ## everything: practice slides, weights, fine-tuning, chapters execut
 	$(BIN)/breakhis weights
 	$(BIN)/breakhis run --seeds 0 --results $(RUN)
 	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
-	cp -r _config.yml _toc.yml intro.md references.bib chapters benchmarks results _assets $(BUILD)/source
+	cp -r _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets $(BUILD)/source
 	$(EXECUTE) $(BUILD)/source/chapters/*.ipynb
 	$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD)/book -W -n --keep-going --quiet
 	@echo "The book: $(BUILD)/book/_build/html/index.html"
