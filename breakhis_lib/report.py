@@ -95,7 +95,8 @@ def _protocol(name, predictions, two_classes):
         *metrics.wilson(round(accuracy * images), images),
     ]
     numbered = tested.assign(number=tested.slide.map(dataset.slide_number))
-    if numbered.number.nunique() < tested.slide.nunique():  # slides that share a number may be of one patient
+    of_breakhis = tested.magnification.iat[0] != dataset.NO_MAGNIFICATION  # elsewhere a group's name has no grammar
+    if of_breakhis and numbered.number.nunique() < tested.slide.nunique():  # these may be of one patient
         by_number = metrics.summary(numbered, "number")[["low", "high"]]
         shown = shown.join(by_number.rename(columns="{}, numbers drawn".format))
     first = [_html(shown, "How good, and how sure")]

@@ -110,7 +110,7 @@ def against_default(folders, default, reading=network.DEFAULT_READING):
     usual = usual[usual.reading == reading]
     rows = []
     for record in map(records.Record, folders):
-        own, everything = record.info()["settings"], record.predictions()
+        everything, own = record.predictions(), record.info()["settings"]
         changed = [f"{name} {_plain(own[name])}" for name in own if own[name] != settings.get(name)]
         for key, group in everything.groupby(["magnification", "protocol", "reading"], sort=False):
             same = usual[(usual.magnification == key[0]) & (usual.protocol == key[1]) & usual.seed.isin(group.seed)]

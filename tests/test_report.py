@@ -113,3 +113,8 @@ def test_a_record_with_the_default_settings_goes_by_its_own_name(record):
     table = tables.against_default([record.folder], record)
     assert table.index.unique("change").tolist() == ["x"]
     assert not table[["validation", "test", "low", "high"]].any(axis=None)
+
+
+def test_a_folder_without_a_record_is_named(record, tmp_path):
+    with pytest.raises(InputError, match="nowhere"):
+        tables.against_default([tmp_path / "nowhere"], record)
