@@ -47,7 +47,7 @@ run: env  ## execute the chapters and store their outputs
 test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_costs --chapter-costs $(COSTS) --nbval \
+	$(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(COSTS) --nbval \
 		--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg tests chapters
 
 format: env  ## bring the code into the project's style

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from breakhis_lib import metrics
+from breakhis_lib.evaluation import metrics
 
 REPEATS, RESAMPLES = 1000, 500
 SHARES = {"skewed": (1.7, 0.3), "milder": (4, 1)}

@@ -1,13 +1,16 @@
 """From Slide to Softmax: fine-tune the top of an ImageNet-trained Xception on breast tumour images.
 
-One module a station of an image's journey; each imports only from those before it:
+A room is known by what it may import (tests/test_house.py holds the order):
 
-    paper  check  cache  images  dataset  practice (practice_tissue)  inventory  download (archive)
-    splits  leakage  weights  network (backend)  costs  features  finetune  controls  records
-    metrics  compare  calibration  decisions  heatmaps  tables  figures  interactive  report
-    diagrams  evidence  ledger  journey  cli
+    errors  cache  paper    nothing of ours
+    data                    images in: fields and splits
+    practice                simulated slides; imports data
+    model                   Xception and its heads, the only room with Keras; imports data
+    evaluation              from predictions to tables and pages; imports data, and of model only readings
+    book                    what only the pages need
+    experiment  cli         from a folder to a record; and the door
 
-Importing this package imports none of them, and no TensorFlow: `from breakhis_lib import dataset`.
+Importing this package imports none of them, and no TensorFlow: `from breakhis_lib.data import dataset`.
 Not for clinical use.
 """
 

@@ -86,10 +86,10 @@ def practice(
 
 def _practice(folder=None, seed=2026, **numbers):
     from breakhis_lib import cache
-    from breakhis_lib import practice as module
+    from breakhis_lib.practice import slides
 
     with _progress() as progress:
-        return module.make(folder or cache.folder() / "practice", seed, progress=_bar(progress, "simulated"), **numbers)
+        return slides.make(folder or cache.folder() / "practice", seed, progress=_bar(progress, "simulated"), **numbers)
 
 
 @app.command(epilog="Example:  breakhis download breakhis   (about 4 GB; stopped, it goes on where it was)")
@@ -99,7 +99,7 @@ def download(
     url: Annotated[str | None, typer.Option(help="Another address of the archive.")] = None,
 ):
     """Fetch BreakHis from its authors' address and unpack it."""
-    from breakhis_lib import download as module
+    from breakhis_lib.data import download as module
 
     with _progress(in_bytes=True) as progress:
         unpacked = _bar(progress, "unpack")
@@ -116,10 +116,10 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="List every finding, not the first five of each kind.")] = False,
 ):
     """Compare a folder with BreakHis' official list: missing, extra, damaged, odd, doubled images."""
-    from breakhis_lib import inventory
+    from breakhis_lib.data import inventory
 
     with _progress() as progress:
-        report = inventory.check(folder, progress=_bar(progress, "images read"))
+        report = inventory.inspect(folder, progress=_bar(progress, "images read"))
     counts = report.counts
     layouts = {
         "breakhis": "BreakHis' layout", "simulated": "simulated practice slides", "classes": "one sub-folder a class"
@@ -151,7 +151,7 @@ def _print_findings(findings, kinds, every):
 @app.command()
 def weights(path: Annotated[Path | None, typer.Argument(help="A file of your own to verify and use.")] = None):
     """Fetch and verify Xception's ImageNet weights (84 MB, once)."""
-    from breakhis_lib import weights as module
+    from breakhis_lib.model import weights as module
 
     file, tensors = module.locate(path, _say)
     numbers = sum(array.size for _, _, array in tensors)
@@ -220,16 +220,15 @@ def run(
 ):
     """Train and test: every magnification, protocol, reading and seed; stopped, it goes on where it was."""
     with errors.status("Loading Keras ..."):
-        from breakhis_lib import finetune, journey
+        from breakhis_lib import experiment
+        from breakhis_lib.model.readings import Settings
 
-    plan = journey.Plan(
+    plan = experiment.Plan(
         _parts(magnifications, int),
         _parts(protocols),
         _parts(readings),
         _parts(seeds, int),
-        finetune.Settings(
-            epochs, patience, optimizer, learning_rate, batch_size, dropout, batch_norm, class_weights, augment
-        ),
+        Settings(epochs, patience, optimizer, learning_rate, batch_size, dropout, batch_norm, class_weights, augment),
         _size(size),
         shuffle=shuffle_labels,
     )
@@ -237,7 +236,7 @@ def run(
     results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
     continued = os.environ.pop(CONTINUED, None)
     with _progress() as progress:
-        record, left = journey.run(
+        record, left = experiment.run(
             data, results, plan, weights, groups, None if continued else _command(), _watcher(progress), HEADS
         )
     if left:
@@ -264,9 +263,9 @@ def _command():
 
 
 def _watcher(progress):
-    from breakhis_lib import journey
+    from breakhis_lib import experiment
 
-    class Bars(journey.Watcher):
+    class Bars(experiment.Watcher):
         def __init__(self):
             self.name = self.task = None
 
@@ -310,7 +309,7 @@ def table(
     runs: Annotated[bool, typer.Option("--runs", help="Instead, a row for every kind of run, to compare.")] = False,
 ):
     """Print the paper's Table 4 four ways: the paper's, ours by image, ours by slide, the majority class."""
-    from breakhis_lib import records
+    from breakhis_lib.evaluation import records
 
     folders = results or sorted(path.parent for path in Path("results").glob("*/run.json"))
     if not folders:
@@ -329,8 +328,8 @@ def report(
     reading: Annotated[str, typer.Option(help='Which reading of "top four layers", or which control.')] = "block14",
 ):
     """Write one page about a record: tables, curves, calibration, thresholds, worst errors, leakage, provenance."""
-    from breakhis_lib import records
-    from breakhis_lib import report as page
+    from breakhis_lib.evaluation import records
+    from breakhis_lib.evaluation import report as page
 
     record = records.Record(results)
     with errors.status("Drawing slides again, for the intervals ..."):
@@ -339,7 +338,7 @@ def report(
 
 
 def _print_runs(folders):
-    from breakhis_lib import tables
+    from breakhis_lib.evaluation import tables
 
     shown = Table(title="Every kind of run: accuracy in percent")
     names = (
@@ -366,7 +365,7 @@ def _print_runs(folders):
 
 
 def _print_table4(record, reading="block14"):
-    from breakhis_lib import tables
+    from breakhis_lib.evaluation import tables
 
     found = tables.four_ways(record.predictions(), reading)
     kind = "SIMULATED slides, " if record.is_simulated() else ""
@@ -402,11 +401,12 @@ def predict(
 ):
     """Print the probability of each label for single images. Not for clinical use."""
     with errors.status("Loading Keras ..."):
-        from breakhis_lib import journey, records
+        from breakhis_lib import experiment
+        from breakhis_lib.evaluation import records
 
     record = records.Record(results)
     with errors.status("Predicting ..."):
-        found = journey.predict(images, record, magnification, protocol, reading, weights, _say)
+        found = experiment.predict(images, record, magnification, protocol, reading, weights, _say)
     classes = record.info()["classes"]
     shown = Table(title=f"Probability of each label (record {results}; not for clinical use)")
     for name in ("image", *classes, "head", "the image was in"):

@@ -21,8 +21,8 @@ def slides(tmp_path_factory):
 @pytest.fixture(scope="session")
 def weights_file():
     """Xception's real ImageNet weights, fetched once into the user's cache."""
-    from breakhis_lib import weights
     from breakhis_lib.errors import InputError
+    from breakhis_lib.model import weights
 
     try:
         return weights.ensure()

@@ -15,8 +15,8 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
-from tests import checks
-from tests.checks import ROOT
+from tests import page_rules
+from tests.page_rules import ROOT
 
 VIEWS = {"wide, light": (1280, "light"), "phone, dark": (390, "dark")}  # pixels; a colour scheme
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -57,7 +57,7 @@ def missing(site):
             continue
         article = _parsed(path).find("article")
         shown = {_words(heading.get_text()) for heading in article.find_all(re.compile("h[1-6]"))} if article else set()
-        markdown = checks.FENCE.sub("", checks.read(source(name)).markdown)
+        markdown = page_rules.FENCE.sub("", page_rules.read(source(name)).markdown)
         for title in re.findall(r"^#+ (.+)$", markdown, re.MULTILINE):
             if not any(heading.endswith(_words(title)) for heading in shown):
                 problems.append(f"{name}: the heading {title!r} is missing")

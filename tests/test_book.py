@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests import checks, site
-from tests.checks import ROOT
+from tests import page_rules, site
+from tests.page_rules import ROOT
 
 PAGES = [site.source(name) for name in site.table_of_contents()]
 CHAPTERS = [path for path in PAGES if path.suffix == ".ipynb"]
@@ -31,7 +31,7 @@ UNCOMPARED = {
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_keeps_the_rules(path):
-    assert checks.problems(path) == []
+    assert page_rules.problems(path) == []
 
 
 def test_every_chapter_is_in_the_table_of_contents():
@@ -41,7 +41,7 @@ def test_every_chapter_is_in_the_table_of_contents():
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_only_listed_cells_go_uncompared(path):
-    cells = [cell for cell in checks.read(path).code if "nbval-ignore-output" in cell["metadata"].get("tags", [])]
+    cells = [cell for cell in page_rules.read(path).code if "nbval-ignore-output" in cell["metadata"].get("tags", [])]
     listed = UNCOMPARED.get(path.stem, [])
     assert len(cells) == len(listed)
     for cell, begin in zip(cells, listed, strict=True):
@@ -56,8 +56,11 @@ def test_the_run_time_page_knows_every_chapter():
 
 def test_the_library_page_shows_every_module():
     text = (ROOT / "chapters" / "api.md").read_text()
-    modules = {path.stem for path in (ROOT / "breakhis_lib").glob("*.py")} - {"__init__", "cli"}
-    assert {line.rsplit(".", 1)[1] for line in text.splitlines() if ".. automodule::" in line} == modules
+    package = ROOT / "breakhis_lib"
+    modules = {".".join(path.relative_to(package).with_suffix("").parts) for path in package.rglob("[!_]*.py")} - {
+        "cli"
+    }
+    assert {line.split("breakhis_lib.")[1] for line in text.splitlines() if ".. automodule::" in line} == modules
 
 
 def test_the_committed_record_backs_the_chapters():
@@ -70,7 +73,7 @@ def test_the_committed_record_backs_the_chapters():
 
 def readme_rows():
     """The lines of the README's table of results, computed from the record."""
-    from breakhis_lib import records, tables
+    from breakhis_lib.evaluation import records, tables
 
     table = tables.table4(records.Record(ROOT / "results" / "breakhis-subset").predictions())
     rows = []

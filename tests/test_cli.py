@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from breakhis_lib import dataset
+from breakhis_lib.data import dataset
 
 COMMAND = Path(sys.executable).with_name("breakhis")
 QUICK = ["--size", "96", "--epochs", "2", "--magnifications", "200", "--seeds", "0"]
@@ -275,9 +275,9 @@ def test_check_of_the_real_subset_counts_and_names_13412(real):
 def test_the_committed_record_is_of_the_real_images(real):
     record = Path(__file__).parents[1] / "results" / "breakhis-subset"
     info = json.loads((record / "run.json").read_text())
-    fields = dataset.fingerprint(dataset.scan(real))
+    fields = dataset.add_digests(dataset.scan(real))
     for magnification, about in info["data"].items():
-        assert dataset.digest(dataset.select(fields, int(magnification))) == about["sha256"]
+        assert dataset.data_digest(dataset.select(fields, int(magnification))) == about["sha256"]
     table = pd.read_csv(record / "predictions.csv", dtype={"slide": str})
     labels = table.file.map(fields.set_index("file").label)
     assert (labels == table.label).all()

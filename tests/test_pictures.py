@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from breakhis_lib import diagrams, figures
+from breakhis_lib.book import diagrams
+from breakhis_lib.evaluation import figures
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from tests.checks import ROOT
+from tests.page_rules import ROOT
 
 ADDRESS = "https://github.com/OWNER/NAME"
 
@@ -64,7 +64,7 @@ run = subprocess.run
 installed = []
 subprocess.run = lambda command, **options: installed.append(command) if "pip" in command else run(command, **options)
 {cell}
-from breakhis_lib import records
+from breakhis_lib.evaluation import records
 assert records.named("breakhis-subset").exists()
 assert [command[-2:] for command in installed] == [["--editable", COURSE + "[chapters]"]]
 """

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests import site
-from tests.checks import ROOT
+from tests.page_rules import ROOT
 
 BUILT = ROOT / "_build" / "html"
 needs_browser = pytest.mark.skipif(

@@ -1,0 +1,1 @@
+"""Images in, as *fields* and *splits*; nothing here loads Keras."""

@@ -1,0 +1,265 @@
+"""Is a folder of images whole and sound? What is missing, damaged, misplaced or there twice, as data.
+
+`dataset.scan` stops at the first thing that is wrong; this looks at every file, decodes it, and lists
+all that was found. Nothing is changed and nothing is printed.
+"""
+
+import hashlib
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from breakhis_lib.data import dataset, images
+from breakhis_lib.data.dataset import FIRST_SIMULATED, TWIN_SLIDE
+from breakhis_lib.errors import InputError
+
+COLUMNS = ["file", "path", "kind", "group", "detail"]
+KINDS = {
+    "missing": "official image that is not in the folder",
+    "extra": "image file whose name is not official",
+    "unreadable": "file or folder that cannot be read",
+    "size": "image of a size that BreakHis does not have",
+    "extension": "name whose extension differs from the content",
+    "mode": "image that is not stored as 8-bit RGB; it is converted when read",
+    "place": "image in a folder that contradicts its name",
+    "repeated": "name that occurs more than once",
+    "duplicate": "image whose pixels occur more than once",
+    "twin": "image of slide 13412, which is filed both as ductal and as lobular",
+    "simulated": "simulated image among real ones",
+    "unmarked": "image under a simulated slide's name, without a simulated image's mark",
+}
+SIZE = (700, 460)  # width and height in pixels (the data set's own page)
+OTHER_SIZES = {("PC", "14", "12465"): (700, 456)}  # the one slide that differs
+MODES = {"1": "black and white", "L": "grey", "P": "a palette", "CMYK": "CMYK", "RGBA": "RGB with alpha"}
+
+
+class Report(NamedTuple):
+    """What `inspect` found."""
+
+    folder: Path
+    layout: str  # "breakhis", "simulated" (practice slides), or "classes" (one sub-folder a class)
+    counts: dict  # how many of what: the images, and one entry a kind of finding
+    findings: pd.DataFrame  # one row a finding, with COLUMNS; group numbers equal images, 0 elsewhere
+
+
+class _Look(NamedTuple):
+    """What one file turned out to be; no pixels are kept."""
+
+    path: Path
+    trouble: str = ""
+    format: str = ""
+    mode: str = ""
+    size: tuple = ()
+    marked: bool = False  # carries the mark of a simulated image
+    digest: str = ""
+
+
+def inspect(folder, progress=None):
+    """Look at every image of a folder.
+
+    folder: BreakHis in its own layout at any depth, practice slides, or one sub-folder a class.
+    progress: called as progress(images done, images in all) after each image.
+    Returns a Report. For BreakHis every kind of KINDS is looked for; for practice slides all but
+    missing and twin; for a folder of classes only unreadable, extension, mode, duplicate, and place
+    (an image outside every class).
+    Raises InputError when the folder is missing, cannot be read, or holds no image.
+    """
+    folder, rows = Path(folder), []
+    found = dataset.walk(
+        folder, unreadable=lambda error: rows.append(_row(Path(error.filename), "unreadable", _why_not_listed(error)))
+    )
+    paths = [path for path in found if path.suffix.lower() in images.EXTENSIONS]
+    rows += [_row(path, "unreadable", "is a folder, not an image") for path in _folders_named_as_images(folder)]
+    if not paths and not rows:
+        raise InputError(f"{folder} holds no image; expected PNG, JPEG or TIFF files in it or below it.")
+    names = {path: dataset.parse_name(path.name) for path in paths}
+    layout = _layout(names.values())
+    looks = _look_at_all(paths, progress)
+    for look in looks:
+        rows += _content_findings(look)
+    counts = {"images": len(paths), "readable": sum(not look.trouble for look in looks)}
+    if layout == "classes":
+        outside = [path for path in paths if path.parent == folder]
+        rows += [_row(path, "place", "lies in no class sub-folder, so it is not used") for path in outside]
+        rows += _duplicates(looks, {path: path.relative_to(folder).parts[0] for path in paths})
+    else:
+        rows += _name_findings(folder, looks, names, layout)
+        twins, twin_counts = _twins(looks) if layout == "breakhis" else ([], {})
+        counts |= twin_counts
+        rows += twins + _duplicates(looks, {path: name["label_name"] for path, name in names.items() if name})
+    if layout == "breakhis":
+        official, present = set(dataset.official().file), {path.name for path in paths}
+        counts |= {"official": len(official), "official_present": len(official & present)}
+        rows += [_row(None, "missing", f"expected as {_where(file)}", file) for file in sorted(official - present)]
+    findings = pd.DataFrame(rows, columns=COLUMNS)
+    if layout == "classes":
+        findings["file"] = [Path(path).relative_to(folder).as_posix() for path in findings.path]
+    findings["kind"] = pd.Categorical(findings.kind, categories=list(KINDS), ordered=True)
+    findings = findings.sort_values(["kind", "group", "file"], ignore_index=True, kind="stable")
+    counts["duplicate_groups"] = findings.group.nunique() - int((findings.group == 0).any())
+    return Report(folder, layout, counts | findings.kind.value_counts(sort=False).to_dict(), findings)
+
+
+def pixel_digest(pixels):
+    """SHA-256 over an image's shape and bytes, as hexadecimal text; equal for equal pixels in any file format.
+
+    pixels: uint8 array of shape (height, width, 3).
+    """
+    return hashlib.sha256(str(pixels.shape).encode() + b"\0" + pixels.tobytes()).hexdigest()
+
+
+def _row(path, kind, detail, file=None, group=0):
+    path_text = "" if path is None else str(path)
+    return {"file": file or path.name, "path": path_text, "kind": kind, "group": group, "detail": detail}
+
+
+def _where(file):
+    return dataset.official_path(file).as_posix()
+
+
+def _why_not_listed(error):
+    return f"is a folder that cannot be listed ({error.strerror}); the images in it were not seen"
+
+
+def _folders_named_as_images(folder):
+    return [path for path in folder.rglob("*") if path.suffix.lower() in images.EXTENSIONS and path.is_dir()]
+
+
+def _is_simulated(name):
+    return name["year"] == "00" and name["number"].isdigit() and int(name["number"]) >= FIRST_SIMULATED
+
+
+def _layout(names):
+    names = [name for name in names if name]
+    if not names:
+        return "classes"
+    return "simulated" if all(map(_is_simulated, names)) else "breakhis"
+
+
+def _look_at_all(paths, progress):
+    """Decode all images, a few at a time, so that no more than that many are in memory."""
+    looks = []
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))  # decoding and hashing leave Python's lock
+    try:
+        for look in pool.map(_look, paths):
+            looks.append(look)
+            if progress is not None:
+                progress(len(looks), len(paths))
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted call stops now, not after thousands of images
+    return looks
+
+
+def _look(path):
+    try:
+        with images.open_image(path) as image:
+            header = {"format": image.format, "mode": _stored_mode(image), "size": image.size}
+            marked = "Simulated" in image.info
+        return _Look(path, marked=marked, digest=pixel_digest(images.read_image(path)), **header)
+    except InputError as error:
+        trouble = str(error).removeprefix(f"{path} ")
+        if path.is_symlink() and not path.exists() and "does not exist" in trouble:
+            trouble = f"is a link to {path.readlink()}, which does not exist"
+        return _Look(path, trouble)
+
+
+def _stored_mode(image):
+    """How a file stores its pixels; Pillow calls 16-bit colour RGB, so its decoder's setting is asked as well."""
+    settings = str(image.tile[0][3]) if image.tile else ""
+    if "16" in image.mode or ";16" in settings:
+        return "16-bit grey" if image.mode[0] in "IL" else f"16-bit {image.mode}"
+    return image.mode if image.mode == "RGB" else MODES.get(image.mode, f"mode {image.mode}")
+
+
+def _content_findings(look):
+    """What is wrong with a file whatever its name."""
+    path = look.path
+    if look.trouble:
+        return [_row(path, "unreadable", look.trouble)]
+    rows = []
+    if look.format != images.FORMATS[path.suffix.lower()]:
+        rows.append(_row(path, "extension", f"is named {path.suffix} but is a {look.format} file"))
+    if look.mode != "RGB":
+        rows.append(_row(path, "mode", f"is stored as {look.mode}; it is converted to RGB when read"))
+    return rows
+
+
+def _name_findings(folder, looks, names, layout):
+    """What contradicts the names, in BreakHis' layout: size, folder, and names that should not be there."""
+    rows, official, first = [], set(dataset.official().file), {}
+    for look in looks:
+        path, name = look.path, names[look.path]
+        simulated = look.marked or (name is not None and _is_simulated(name))
+        if layout == "breakhis" and simulated:
+            rows.append(_row(path, "simulated", "is a simulated image, made by a program; it is not BreakHis"))
+        elif path.name not in official and not simulated:
+            rows.append(_row(path, "extra", "bears no name of BreakHis"))
+        if name is None:
+            continue
+        if layout == "simulated" and not look.trouble and not look.marked:
+            rows.append(_row(path, "unmarked", KINDS["unmarked"]))
+        wrong = _contradictions(path.relative_to(folder).parts[:-1], path.name)
+        if wrong:
+            rows.append(_row(path, "place", f"lies in {', '.join(wrong)}; expected as {_where(path.name)}"))
+        expected = OTHER_SIZES.get((name["subtype"], name["year"], name["slide"]), SIZE)
+        if not look.trouble and look.size != expected:
+            sizes = "x".join(map(str, look.size)), "x".join(map(str, expected))
+            rows.append(_row(path, "size", "has {} pixels; {} were expected".format(*sizes)))
+        if first.setdefault(path.name, path) != path:
+            rows.append(_row(path, "repeated", f"is there also as {first[path.name]}"))
+    return rows
+
+
+_FOLDER = re.compile("|".join([*dataset.CLASSES, *dataset.SUBTYPES.values(), r"SOB_.+", r"(?:40|100|200|400)X"]), re.I)
+
+
+def _contradictions(folders, file):
+    """Those folders that say something about an image, a class, subtype, slide or magnification, but not this one."""
+    expected = {part.lower() for part in dataset.official_path(file).parts}
+    return [part for part in folders if _FOLDER.fullmatch(part) and part.lower() not in expected]
+
+
+def _twin(file):
+    """The lobular name of a ductal image of the twin slide, whether or not such an image exists."""
+    return file.replace("_DC-", "_LC-", 1)
+
+
+def _twins(looks):
+    """The images of slide 13412 that bear both names: rows, and counts of pairs that exist, are here, are equal."""
+    names = dataset.official()
+    names = set(names.file[names.slide == TWIN_SLIDE])
+    pairs = sorted((file, _twin(file)) for file in names if "_DC-" in file and _twin(file) in names)
+    by_name = {look.path.name: look for look in looks}
+    rows, equal = [], 0
+    for ductal, lobular in pairs:
+        if ductal not in by_name or lobular not in by_name:
+            continue
+        one, other = by_name[ductal], by_name[lobular]
+        verdict = "their pixels are identical" if one.digest == other.digest else "their pixels differ"
+        if one.trouble or other.trouble:
+            verdict = "they cannot be compared, since one cannot be read"
+        equal += verdict.endswith("identical")
+        rows.append(_row(one.path, "twin", f"is filed as {lobular} too; {verdict}"))
+    return rows, {"twin_pairs": len(pairs), "twin_pairs_present": len(rows), "twin_pairs_identical": equal}
+
+
+def _duplicates(looks, class_of):
+    """Images with equal pixels, one row each, numbered by group; a lone pair of twins is left to `_twins`."""
+    groups, rows, number = {}, [], 0
+    for look in looks:
+        if look.digest:
+            groups.setdefault(look.digest, []).append(look.path)
+    for paths in groups.values():
+        names = sorted(path.name for path in paths)
+        if len(paths) < 2 or (len(paths) == 2 and TWIN_SLIDE in names[0] and names[1] == _twin(names[0]) != names[0]):
+            continue
+        number += 1
+        classes = sorted({class_of[path] for path in paths if path in class_of})
+        clash = f", under different classes ({', '.join(classes)})" if len(classes) > 1 else ""
+        detail = f"is one of {len(paths)} images with the same pixels{clash}; the first is {paths[0]}"
+        rows += [_row(path, "duplicate", detail, group=number) for path in paths]
+    return rows

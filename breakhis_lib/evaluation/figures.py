@@ -1,0 +1,200 @@
+"""What the reader sees as pictures: images of slides, and measurements beside the paper's."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from breakhis_lib.data import images
+from breakhis_lib.evaluation import calibration
+
+# Taken from the two stains, and told apart by readers who are colour-blind (contrast on white above 3 to 1).
+MALIGNANT = "#5b3a8c"  # haematoxylin violet
+BENIGN = "#c2477f"  # eosin rose
+GREY = "#6e6e73"
+
+
+def fields(table, titles, columns=4, width=10):
+    """Show images of slides in a grid.
+
+    table: fields, one row an image to show. titles: a text for each. columns: images a row. width: inches.
+    Returns the matplotlib figure. Raises InputError as `images.read_image`.
+    """
+    rows = -(-len(table) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * width / columns * 0.78), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, path, title in zip(axes.flat, table.path, titles, strict=False):
+        axis.imshow(images.read_image(path))
+        axis.set_title(title, fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def pictures(arrays, titles, width=9):
+    """Show arrays side by side: colour images as they are, single channels in grey, more being darker.
+
+    arrays: uint8 (height, width, 3) or float (height, width) each. titles: a text for each. width: inches.
+    Returns the matplotlib figure.
+    """
+    height = arrays[0].shape[0] / arrays[0].shape[1] * width / len(arrays) + 0.4
+    figure, axes = plt.subplots(1, len(arrays), figsize=(width, height), squeeze=False)
+    for axis, array, title in zip(axes.flat, arrays, titles, strict=True):
+        axis.imshow(array, cmap="Greys")
+        axis.set_title(title, fontsize=11)
+        axis.axis("off")
+    figure.tight_layout()
+    return figure
+
+
+def table4(table, width=7):
+    """The paper's Table 4 and ours as dots with intervals, in percent, one row a magnification.
+
+    table: what `tables.table4` returns. width: inches. Returns the matplotlib figure.
+    """
+    magnifications = list(table.index.unique("magnification"))
+    figure, axis = plt.subplots(figsize=(width, 0.9 * len(magnifications) + 1))
+    styles = {"image": (BENIGN, "o", -0.18), "slide": (MALIGNANT, "s", 0.18)}
+    for place, magnification in enumerate(magnifications):
+        rows = table.loc[magnification]
+        axis.plot(rows.paper.iloc[0], place, "D", color="black", label="paper, by image" if place == 0 else None)
+        for protocol, (color, marker, shift) in styles.items():
+            if protocol not in rows.index:
+                continue
+            row = rows.loc[protocol]
+            axis.hlines(place + shift, row.low, row.high, color=color, linewidth=2)
+            axis.plot(row.accuracy, place + shift, marker, color=color, label=_once(axis, f"ours, by {protocol}"))
+            axis.plot(row.majority, place + shift, "|", color=GREY, markersize=12, label=_once(axis, "majority class"))
+    axis.set_yticks(range(len(magnifications)), [f"x{magnification}" for magnification in magnifications])
+    axis.invert_yaxis()
+    axis.set_xlabel("test accuracy in percent (line: 95 % interval over slides)")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=4, frameon=False, fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def _once(axis, label):
+    """A label for the legend the first time, None after that."""
+    return None if label in axis.get_legend_handles_labels()[1] else label
+
+
+def hundred_squares(shares, width=8):
+    """Shares as a hundred squares each, violet for malignant and rose for the rest.
+
+    shares: series, name to share of malignant in [0, 1]. width: inches. Returns the matplotlib figure.
+    """
+    figure, axes = plt.subplots(1, len(shares), figsize=(width, width / len(shares) + 0.3), squeeze=False)
+    row, column = np.divmod(np.arange(100), 10)
+    for axis, (name, share) in zip(axes.flat, shares.items(), strict=True):
+        malignant = round(100 * share)
+        colors = [MALIGNANT] * malignant + [BENIGN] * (100 - malignant)
+        side = 0.6 * 72 * width / len(shares) / 10  # points: squares that leave a gap
+        axis.scatter(column, -row, s=side**2, c=colors, marker="s", linewidths=0)
+        axis.set_title(f"{name}\n{malignant} malignant", fontsize=11)
+        axis.set_aspect("equal")
+        axis.axis("off")
+    figure.tight_layout()
+    return figure
+
+
+def confusion(matrix, names, width=6):
+    """A confusion matrix as areas: a column a true class, as wide as it is frequent, divided by the answers.
+
+    matrix: (2, 2) counts, rows the truth and columns the answer, benign before malignant. names: of the two
+    classes. width: inches. Returns the matplotlib figure.
+    """
+    matrix = np.asarray(matrix)
+    figure, axis = plt.subplots(figsize=(width, 0.62 * width))
+    left = 0.0
+    for truth, color in enumerate((BENIGN, MALIGNANT)):
+        share = matrix[truth].sum() / matrix.sum()
+        right = matrix[truth, truth] / matrix[truth].sum()
+        for bottom, height, answer in ((0, right, truth), (right, 1 - right, 1 - truth)):
+            shade = 1.0 if answer == truth else 0.25
+            axis.bar(left, height, share, bottom, align="edge", color=(color, shade), edgecolor="white", linewidth=2)
+            words = (
+                f"{matrix[truth, answer]} called\n{names[answer]}"
+                if height > 0.1
+                else f"{matrix[truth, answer]} called {names[answer]}"
+            )
+            ink = "white" if answer == truth else "black"
+            axis.text(left + share / 2, bottom + height / 2, words, ha="center", va="center", color=ink, fontsize=10)
+        axis.text(left + share / 2, 1.03, f"{matrix[truth].sum()} {names[truth]}", ha="center", color=color)
+        left += share
+    axis.set(xlim=(0, 1), ylim=(0, 1.1), ylabel="share of the class", xticks=[])
+    axis.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def slides_correct(shares, names, width=7):
+    """The share of correct images of every slide, a stem each, benign slides before malignant ones.
+
+    shares: data frame, one row a slide, with label (0 benign, 1 malignant) and correct in [0, 1]. names: of the two
+    classes. width: inches. Returns the matplotlib figure.
+    """
+    shares = shares.sort_values(["label", "correct"]).reset_index(drop=True)
+    figure, axis = plt.subplots(figsize=(width, 0.42 * width))
+    for label, color in enumerate((BENIGN, MALIGNANT)):
+        group = shares[shares.label == label]
+        axis.vlines(group.index, 0, group.correct, color=color, linewidth=2)
+        axis.plot(group.index, group.correct, "o", color=color, markersize=6)
+        axis.text(group.index[0], 1.07, f"{len(group)} {names[label]} slides", color=color)
+    axis.set(xlabel="test slides", ylabel="share of images correct", xticks=[], ylim=(-0.05, 1.2), yticks=[0, 0.5, 1])
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def activation_maps(maps, paths, titles, columns=3, width=9):
+    """Class-activation maps over their images, on one scale: violet where a place speaks for malignant, rose against.
+
+    maps: float arrays (h, w) of `activation_maps.class_activation`. paths: of their images. titles: a text for each.
+    columns: images a row. width: inches. Returns the matplotlib figure. Raises InputError as `images.read_image`.
+    """
+    rows = -(-len(maps) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * width / columns * 0.8), squeeze=False)
+    limit = max(np.abs(heatmap).max() for heatmap in maps)
+    tint = LinearSegmentedColormap.from_list("stains", [BENIGN, "#ffffff", MALIGNANT])
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, heatmap, path, title in zip(axes.flat, maps, paths, titles, strict=False):
+        pixels = images.read_image(path)
+        place = (0, pixels.shape[1], pixels.shape[0], 0)
+        axis.imshow(pixels.mean(axis=2), cmap="gray", extent=place)
+        shown = axis.imshow(
+            heatmap, cmap=tint, vmin=-limit, vmax=limit, alpha=0.55, interpolation="bicubic", extent=place
+        )
+        axis.set_title(title, fontsize=10)
+    figure.colorbar(shown, ax=axes, fraction=0.03, label="log odds of malignant")
+    return figure
+
+
+def curves(predictions, width=10):
+    """ROC, precision-recall and reliability of test images, by image and by slide, all seeds of a protocol pooled.
+
+    predictions: test rows of one magnification and reading, two classes, with the column protocol. width: inches.
+    Returns the matplotlib figure.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(width, 0.36 * width))
+    for (protocol, rows), color in zip(
+        predictions.groupby("protocol"), (BENIGN, MALIGNANT, GREY, "black"), strict=False
+    ):
+        alarms, found, _ = roc_curve(rows.label, rows.p_malignant)
+        axes[0].plot(alarms, found, color=color, label=f"by {protocol}")
+        precision, recall, _ = precision_recall_curve(rows.label, rows.p_malignant)
+        axes[1].plot(recall, precision, color=color)
+        reliable = calibration.reliability(rows.label, rows.p_malignant)
+        axes[2].plot(reliable.p, reliable.malignant, "o-", color=color, markersize=4)
+    axes[0].plot([0, 1], [0, 1], ":", color=GREY)
+    axes[1].axhline(predictions.label.mean(), linestyle=":", color=GREY)
+    axes[2].plot([0, 1], [0, 1], ":", color=GREY)
+    axes[0].set(xlabel="false alarms (1 - specificity)", ylabel="sensitivity", title="ROC")
+    axes[1].set(xlabel="sensitivity (recall)", ylabel="precision", title="precision and recall", ylim=(0, 1.05))
+    axes[2].set(xlabel="probability of malignant", ylabel="share malignant", title="reliability")
+    axes[0].legend(frameon=False, loc="lower right")
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure

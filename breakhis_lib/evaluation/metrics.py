@@ -1,0 +1,269 @@
+"""How good, how sure: figures from predictions, with intervals that respect slides.
+
+Images of one slide resemble each other and are right or wrong together, so a thousand images of thirty
+slides say little more than thirty slides do. Every interval here therefore draws *slides* again (or slide
+numbers), each with all its images; `wilson`, which takes images as independent, is there to be compared.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, norm
+from scipy.stats import t as student
+
+RESAMPLES = 2000
+
+
+def predicted_label(predictions):
+    """The class with the highest probability; of two equal ones the later (p_malignant of 0.5 is malignant).
+
+    predictions: data frame with p_<class> for every class but the first, each in [0, 1].
+    Returns an integer array.
+    """
+    rest = predictions.filter(regex="^p_").to_numpy()
+    everything = np.column_stack([1 - rest.sum(axis=1), rest])
+    return everything.shape[1] - 1 - everything[:, ::-1].argmax(axis=1)
+
+
+def is_correct(predictions):
+    """Whether each prediction is right; a boolean series."""
+    return pd.Series(predicted_label(predictions) == predictions.label.to_numpy(), index=predictions.index)
+
+
+def majority_share(labels):
+    """The accuracy of always answering the most frequent class."""
+    return float(pd.Series(labels).value_counts(normalize=True).max())
+
+
+def wilson(correct, images, confidence=0.95):
+    """Wilson's interval of a share, as if every image were independent of every other: (low, high).
+
+    correct: how many are right, of images. Source: Wilson 1927, through scipy.stats.binomtest.
+    """
+    found = binomtest(int(correct), int(images)).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
+
+
+class _SeedRows:
+    """The test rows of one seed, ready to be weighted: what every measure below is computed from."""
+
+    def __init__(self, rows, units):
+        self.correct = is_correct(rows).to_numpy(float)
+        self.label = rows.label.to_numpy()
+        probabilities = rows.filter(regex="^p_")
+        self.p = probabilities.iloc[:, 0].to_numpy() if probabilities.shape[1] == 1 else None
+        self.called = predicted_label(rows)
+        self.unit = units.loc[rows.index].to_numpy()
+        slides = rows.assign(correct=self.correct, unit=self.unit).groupby("slide", sort=False)
+        means = slides[[*probabilities, "label"]].mean()
+        self.slide_share = slides.correct.mean().to_numpy()
+        self.slide_correct = (predicted_label(means) == slides.label.first()).to_numpy(float)
+        self.slide_unit = slides.unit.first().to_numpy()
+
+
+def _share(right, weights):
+    """Weighted share of `right` for each row of weights; nan where nothing weighs."""
+    with np.errstate(invalid="ignore"):
+        return (weights @ right) / weights.sum(axis=1)
+
+
+def _ranked(run, weights):
+    """Weights of malignant and benign images by distinct probability, highest first: (resamples, thresholds) each."""
+    order = np.argsort(-run.p, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(run.p[order]) != 0])
+    label = run.label[order]
+    return tuple(np.add.reduceat(weights[:, order] * (label == name), starts, axis=1) for name in (1, 0))
+
+
+def _auc(run, weights):
+    malignant, benign = _ranked(run, weights)
+    above = malignant.cumsum(axis=1) - malignant / 2  # a tie counts half
+    with np.errstate(invalid="ignore"):
+        return (above * benign).sum(axis=1) / (malignant.sum(axis=1) * benign.sum(axis=1))
+
+
+def _average_precision(run, weights):
+    malignant, benign = _ranked(run, weights)
+    with np.errstate(invalid="ignore"):
+        precision = malignant.cumsum(axis=1) / (malignant + benign).cumsum(axis=1)
+        return np.nansum(malignant * precision, axis=1) / malignant.sum(axis=1)
+
+
+def _of_class(run, weights, name):
+    return _share(run.correct[run.label == name], weights[:, run.label == name])
+
+
+def _precision(run, weights):
+    called = run.called == 1
+    return _share(run.correct[called], weights[:, called])
+
+
+def _f1(run, weights):
+    right = weights @ (run.correct * run.label)
+    with np.errstate(invalid="ignore"):
+        return 2 * right / (weights @ (run.called == 1) + weights @ (run.label == 1))
+
+
+MEASURES = {  # each from (a _SeedRows, weights of its images, weights of its slides) to one number a row of weights
+    "accuracy": lambda run, images, slides: _share(run.correct, images),
+    "balanced accuracy": lambda run, images, slides: np.mean(
+        [_of_class(run, images, name) for name in np.unique(run.label)], axis=0
+    ),
+    "sensitivity": lambda run, images, slides: _of_class(run, images, 1),
+    "specificity": lambda run, images, slides: _of_class(run, images, 0),
+    "precision": lambda run, images, slides: _precision(run, images),
+    "F1": lambda run, images, slides: _f1(run, images),
+    "AUC": lambda run, images, slides: _auc(run, images),
+    "average precision": lambda run, images, slides: _average_precision(run, images),
+    "patient recognition rate": lambda run, images, slides: _share(run.slide_share, slides),
+    "slides decided correctly": lambda run, images, slides: _share(run.slide_correct, slides),
+}
+FOR_ANY_CLASSES = ("accuracy", "balanced accuracy", "patient recognition rate", "slides decided correctly")
+
+
+class Estimate(NamedTuple):
+    """A measure, its values on resamples, and its values with one unit (slide) left out at a time."""
+
+    value: float
+    resampled: np.ndarray
+    left_out: np.ndarray
+
+    def interval(self, confidence=0.95):
+        """The bias-corrected and accelerated bootstrap interval, its tails widened for few units: (low, high).
+
+        The plain percentiles are too near to each other for few slides, and off-centre where shares are near 1.
+        Sources: Efron 1987, "Better Bootstrap Confidence Intervals"; for the tails Hesterberg 2015, "What Teachers
+        Should Know About the Bootstrap". (nan, nan) where the measure has no value, or a single unit says
+        nothing about others.
+        """
+        if np.isnan(self.value) or len(self.left_out) < 2:
+            return np.nan, np.nan
+        resampled, left_out = (values[~np.isnan(values)] for values in (self.resampled, self.left_out))
+        if np.ptp(resampled) == 0:
+            return self.value, self.value
+        units = len(self.left_out)
+        widened = np.sqrt(units / (units - 1)) * student.ppf((1 - confidence) / 2, units - 1)
+        below = np.mean(resampled < self.value) + np.mean(resampled == self.value) / 2
+        bias = norm.ppf(np.clip(below, 1 / len(resampled), 1 - 1 / len(resampled)))
+        apart = left_out.mean() - left_out
+        acceleration = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5) if np.ptp(left_out) else 0.0
+        tails = [bias + (bias + z) / (1 - acceleration * (bias + z)) for z in (widened, -widened)]
+        return tuple(np.quantile(resampled, norm.cdf(tails)).tolist())
+
+
+def estimate(predictions, measure="accuracy", unit="slide", resamples=RESAMPLES):
+    """A measure, averaged over seeds, of the predictions and of resamples of their slides.
+
+    predictions: test rows of one or more seeds, with columns seed, slide, label and p_<class>. measure: a name in
+    MEASURES. unit: what is drawn again, a column (slide, or number as `dataset.scan` gives it).
+    Each resample draws as many units as there are, with replacement, each with all its images under every seed.
+    Returns an Estimate. Raises ValueError on an empty frame.
+    """
+    if predictions.empty:
+        raise ValueError("there is no prediction to measure")
+    units = pd.Series(pd.factorize(predictions[unit], sort=True)[0], index=predictions.index)
+    count = int(units.max()) + 1
+    draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=resamples)
+    draws = np.vstack([np.ones(count), 1 - np.eye(count), draws])
+    found = []
+    for _, rows in predictions.groupby("seed"):
+        run = _SeedRows(rows, units)
+        found.append(MEASURES[measure](run, draws[:, run.unit], draws[:, run.slide_unit]))
+    missing = np.isnan(found).all(axis=0)  # a resample may lack a class in every seed
+    means = np.full(len(draws), np.nan)
+    means[~missing] = np.nanmean(np.array(found)[:, ~missing], axis=0)
+    return Estimate(float(means[0]), means[count + 1 :], means[1 : count + 1])
+
+
+def mean_accuracy(predictions, confidence=0.95, resamples=RESAMPLES):
+    """Mean over seeds of the share of images classified correctly, with a bootstrap interval over slides.
+
+    predictions: as for `estimate`. The interval says how the accuracy would vary with other slides, not with
+    other training.
+    Returns a dictionary: accuracy, low, high (shares), runs, images and slides (distinct). Raises
+    ValueError on an empty frame.
+    """
+    found = estimate(predictions, resamples=resamples)
+    low, high = found.interval(confidence)
+    counts = {"runs": predictions.seed.nunique(), "images": predictions.file.nunique()}
+    return {"accuracy": found.value, "low": low, "high": high, **counts, "slides": predictions.slide.nunique()}
+
+
+def summary(predictions, unit="slide", confidence=0.95, resamples=RESAMPLES):
+    """All measures with their intervals, one row each.
+
+    Arguments as for `estimate`. The patient recognition rate is the mean over slides of the share of a
+    slide's images classified correctly (Spanhol et al. 2016; the data set's "patients" are its slides), and not the
+    share of slides decided correctly, which asks the mean probability of a slide's images once.
+    Returns a data frame, index measure, columns value, low and high. With more than two classes only those
+    measures that make sense for any number of classes.
+    """
+    binary = predictions.filter(regex="^p_").shape[1] == 1
+    rows = {}
+    for measure in MEASURES if binary else FOR_ANY_CLASSES:
+        found = estimate(predictions, measure, unit, resamples)
+        rows[measure] = [found.value, *found.interval(confidence)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).rename_axis("measure")
+
+
+def paired(first, second, by=("seed", "file")):
+    """The rows of both runs that show the same image, in the same order.
+
+    first, second: predictions with seed, file, label and p_<class>. by: what makes two rows a pair; (file,) where
+    each image is tested once in both but not under the same seed. Returns (first, second), indexed alike.
+    Raises ValueError when a run tests an image twice, when labels differ, or when no image is shared.
+    """
+    by = list(by)
+    one, other = (rows.set_index(by, drop=False).sort_index() for rows in (first, second))
+    for rows in (one, other):
+        if rows.index.has_duplicates:
+            twice = rows.index[rows.index.duplicated()][0]
+            raise ValueError(f"{twice} is tested twice in one of the runs; choose the rows of one test of each image")
+    shared = one.index.intersection(other.index)
+    if shared.empty:
+        raise ValueError("the runs share no test image; compare runs of the same data and splits")
+    one, other = one.loc[shared].reset_index(drop=True), other.loc[shared].reset_index(drop=True)
+    if not (one.label == other.label).all():
+        raise ValueError("the runs give the same image different labels; compare runs with the same classes")
+    return one, other
+
+
+def mcnemar(first, second, by=("file",)):
+    """McNemar's exact test of two runs that each test an image once.
+
+    Arguments as for `paired`. It counts the images that only one of the runs gets right and asks whether a fair
+    coin would be as one-sided. It takes images as independent, which images of one slide are not: read it beside
+    `paired_difference`. Source: McNemar 1947; the exact, two-sided binomial form.
+    Returns a series: both right, only first, only second, neither (counts), p (the probability).
+    """
+    one, other = (is_correct(rows) for rows in paired(first, second, by))
+    only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
+    p = binomtest(only_first, only_first + only_second).pvalue if only_first + only_second else 1.0
+    counts = [int((one & other).sum()), only_first, only_second, int((~one & ~other).sum())]
+    return pd.Series([*counts, p], index=["both right", "only first", "only second", "neither", "p"])
+
+
+def paired_difference(first, second, measure="accuracy", unit="slide", confidence=0.95, resamples=RESAMPLES):
+    """First minus second in a measure, with the bootstrap over slides of that difference.
+
+    first, second: test rows as for `estimate`, of the same slides; each resample draws the same slides for
+    both, so that what makes a slide hard for both cancels out.
+    Returns a series: difference, low, high. Raises ValueError when the runs test different slides.
+    """
+    if set(first[unit]) != set(second[unit]):
+        raise ValueError(f"the runs test different {unit}s; compare runs of the same data")
+    one, other = (estimate(rows, measure, unit, resamples) for rows in (first, second))
+    apart = Estimate(*(np.subtract(*pair) for pair in zip(one, other, strict=True)))
+    return pd.Series([apart.value, *apart.interval(confidence)], ["difference", "low", "high"])
+
+
+def predictive_values(sensitivity, specificity, prevalence):
+    """What an answer is worth where a share `prevalence` of the images is malignant: (PPV, NPV), by Bayes' rule.
+
+    All in [0, 1]; arrays are taken element by element. A value is nan where no such answer is ever given.
+    """
+    found, alarms = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    cleared, missed = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.divide(found, found + alarms), np.divide(cleared, cleared + missed)

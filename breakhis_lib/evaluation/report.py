@@ -1,0 +1,203 @@
+"""One page about a record: how good, how sure, for whom, and from what. It needs no network and no other file."""
+
+import io
+import itertools
+import json
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from markupsafe import Markup, escape
+
+from breakhis_lib.data import dataset, splits
+from breakhis_lib.errors import InputError
+from breakhis_lib.evaluation import calibration, decisions, figures, metrics, tables
+from breakhis_lib.model import readings
+
+MOST_ERRORS = 20
+
+
+def write(record, path, reading=readings.DEFAULT_READING):
+    """Write the report of a record's runs of one reading.
+
+    record: records.Record. path: of the HTML file. reading: a name in `readings.READINGS` or `baselines.METHODS`.
+    Returns the path. Raises InputError when the record has no such run or the file cannot be written.
+    """
+    predictions, info = record.predictions(), record.info()
+    of_reading = predictions[predictions.reading == reading]
+    if of_reading.empty:
+        there = ", ".join(predictions.reading.unique())
+        raise InputError(f"{record.folder} has no run of reading {reading}; it has {there}.")
+    source = resources.files(__package__).joinpath("report.html").read_text()
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
+    parts = [_magnification(*item) for item in of_reading.groupby("magnification")]
+    runs = [run for run in info["runs"] if run["reading"] == reading]
+    page = template.render(
+        name=f"{record.folder.name}, reading {reading}",
+        simulated=record.is_simulated(),
+        contents=[
+            ("Table 4, four ways", "table4"),
+            *((part["title"], f"x{part['magnification']}") for part in parts),
+            ("Leakage", "leakage"),
+            ("Provenance", "provenance"),
+        ],
+        table4=_table4(predictions, reading),
+        parts=parts,
+        leakage=_leakage(runs),
+        sessions=_sessions(info["sessions"]),
+        data=_html(pd.DataFrame(info["data"]).T.rename_axis("magnification"), "Images, by digest"),
+        settings=json.dumps(info["settings"], indent=1),
+    )
+    path = Path(path)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place with --to.") from None
+    return path
+
+
+def _table4(predictions, reading):
+    table = tables.four_ways(predictions, reading).reset_index()
+    return _html(table, "Test accuracy in percent", index=False, decimals=2)
+
+
+def _magnification(magnification, predictions):
+    """What the template shows of one magnification."""
+    tested = predictions[predictions.set == "test"]
+    title = f"Magnification {magnification}" if magnification else "All images"
+    two_classes = "p_malignant" in predictions
+    shown = []
+    if two_classes:
+        alt = f"Three charts, {title.lower()}: ROC, precision and recall, reliability, a line for each way to split."
+        shown.append(
+            {
+                "svg": _svg(figures.curves(tested)),
+                "alt": alt,
+                "caption": "Test images of all seeds pooled. Dotted: chance, the share of malignant images, "
+                "and probabilities that come true as often as they say.",
+            }
+        )
+    protocols = [_protocol(name, group, two_classes) for name, group in predictions.groupby("protocol", sort=True)]
+    if two_classes and {"image", "slide"} <= set(tested.protocol):
+        protocols[-1]["tables"] += _comparison(tested)
+    return {"magnification": magnification, "title": title, "figures": shown, "protocols": protocols}
+
+
+def _protocol(name, predictions, two_classes):
+    tested = predictions[predictions.set == "test"]
+    counts = f"{tested.file.nunique()} images of {tested.slide.nunique()} slides, {tested.seed.nunique()} runs"
+    found = metrics.summary(tested)
+    images, accuracy = tested.file.nunique(), found.value["accuracy"]
+    shown = found.copy()
+    shown.loc["accuracy, were images independent (Wilson)"] = [
+        accuracy,
+        *metrics.wilson(round(accuracy * images), images),
+    ]
+    numbered = tested.assign(number=tested.slide.map(dataset.slide_number))
+    of_breakhis = tested.magnification.iat[0] != dataset.NO_MAGNIFICATION  # elsewhere a group's name has no grammar
+    if of_breakhis and numbered.number.nunique() < tested.slide.nunique():  # these may be of one patient
+        by_number = metrics.summary(numbered, "number")[["low", "high"]]
+        shown = shown.join(by_number.rename(columns="{}, numbers drawn".format))
+    first = [_html(shown, "How good, and how sure")]
+    folded = []
+    if two_classes:
+        first.append(_html(tables.prevalences(found), "What an answer is worth, at assumed prevalences"))
+        folded += [
+            ("Thresholds chosen on validation images", _html(_thresholds(predictions), "Applied to test images")),
+            (
+                "What a missed cancer costs",
+                _html(
+                    decisions.expected_costs(predictions), "Cost of an image, in false alarms, by ratio of the costs"
+                ),
+            ),
+            ("Calibration", _html(calibration.summary(predictions), "Brier score and expected error")),
+            ("Slide by slide", _html(tables.slide_by_slide(tested), "Worst first", decimals=2)),
+        ]
+    worst = _html(tables.errors(tested, MOST_ERRORS), "Wrong, and surest of it", index=False)
+    return {"name": name, "counts": counts, "tables": first, "folded": [*folded, ("Worst errors", worst)]}
+
+
+def _thresholds(predictions):
+    choices = {
+        "0.5": lambda label, p: 0.5,
+        "sensitivity 0.95 on validation": lambda label, p: decisions.at_sensitivity(label, p, 0.95),
+        "specificity 0.95 on validation": lambda label, p: decisions.at_specificity(label, p, 0.95),
+    }
+    rows = {name: decisions.apply_chosen(predictions, choose) for name, choose in choices.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("chosen for")
+
+
+def _comparison(tested):
+    """By image and by slide on the same images: the difference of three measures, and McNemar's test."""
+    by_image, by_slide = (tested[tested.protocol == name] for name in ("image", "slide"))
+    if set(by_image.slide) != set(by_slide.slide):
+        return []  # too few runs to have tested the same
+    rows = {}
+    for measure in ("accuracy", "balanced accuracy", "AUC"):
+        rows[measure] = metrics.paired_difference(by_image, by_slide, measure)
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("measure")
+    shown = [_html(table, "By image less by slide, with the same slides drawn for both")]
+    once = [rows[rows.seed < splits.FOLDS] for rows in (by_image, by_slide)]
+    if sorted(once[0].file) == sorted(once[1].file) and not once[0].file.duplicated().any():
+        names = {"only first": "only by image", "only second": "only by slide"}
+        found = metrics.mcnemar(*once).rename(names).astype(object)
+        found[:4] = found[:4].astype(int)
+        caption = "Images right by image and by slide, each tested once; p: McNemar, as if images were independent"
+        shown.append(_html(found.to_frame().T, caption, index=False))
+    return shown
+
+
+def _leakage(runs):
+    rows = pd.DataFrame(
+        [{"magnification": run["magnification"], "split by": run["protocol"], **run["audit"]} for run in runs]
+    )
+    return _html(
+        rows.groupby(["magnification", "split by"]).mean().reset_index(), "Test images", index=False, decimals=1
+    )
+
+
+def _sessions(sessions):
+    rows = []
+    for session in sessions:
+        versions = ", ".join(itertools.starmap("{} {}".format, session["versions"].items()))
+        rows.append({name: session[name] for name in ("date", "command", "device")} | {"versions": versions})
+    return _html(pd.DataFrame(rows), "Commands that made the record", index=False)
+
+
+def _html(table, caption, index=True, decimals=3):
+    """A data frame as an HTML table with a caption, in a box that scrolls; fractions with so many decimals."""
+    table = table.reset_index() if index else table
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
+    lines = []
+    for row in table.itertuples(index=False):
+        cells = [f"<td{_left(value)}>{escape(_text(value, decimals))}</td>" for value in row[1:]]
+        lines.append(f'<tr><th scope="row">{escape(_text(row[0]))}</th>{"".join(cells)}</tr>')
+    return Markup(
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _text(value, decimals=None):
+    if pd.isna(value):
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    whole = value > 1 and (np.isinf(value) or value == int(value))
+    return f"{value:g}" if decimals is None or whole else f"{value:.{decimals}f}"
+
+
+def _left(value):
+    return ' class="text"' if isinstance(value, str) else ""
+
+
+def _svg(figure):
+    """A matplotlib figure as SVG to set into the page."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    text = stream.getvalue()
+    return Markup(text[text.index("<svg") :])

@@ -1,0 +1,188 @@
+"""What the reader sees as tables: the paper's numbers beside ours."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from breakhis_lib import paper
+from breakhis_lib.evaluation import metrics, records
+from breakhis_lib.model import readings
+
+
+def table4(predictions, reading=readings.DEFAULT_READING):
+    """The paper's Table 4 beside a record's test accuracy, by protocol.
+
+    predictions: of a record, any magnifications, protocols and seeds.
+    Returns a data frame, one row a magnification and protocol: paper, accuracy, low, high (percent; the
+    interval is the 95 % bootstrap over slides), majority (percent), runs, images, slides. The paper's row
+    of a magnification that was not run has no other figure.
+    """
+    tested = predictions[(predictions.set == "test") & (predictions.reading == reading)]
+    printed = paper.table4()
+    rows = []
+    for magnification in sorted({*printed.index, *tested.magnification}):
+        row = {"magnification": magnification, "paper": printed.get(magnification)}
+        there = tested[tested.magnification == magnification]
+        for protocol, group in there.groupby("protocol"):
+            found = metrics.mean_accuracy(group)
+            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
+            majority = 100 * metrics.majority_share(group.drop_duplicates("file").label)
+            counts = {name: found[name] for name in ("runs", "images", "slides")}
+            rows.append({**row, "protocol": protocol, **percent, "majority": majority, **counts})
+        if there.empty:
+            rows.append({**row, "protocol": None})
+    columns = ["paper", "accuracy", "low", "high", "majority", "runs", "images", "slides"]
+    table = pd.DataFrame(rows).set_index(["magnification", "protocol"])
+    return table.reindex(columns=columns).astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
+
+
+def four_ways(predictions, reading=readings.DEFAULT_READING):
+    """Table 4 four ways: what the paper prints, ours by each protocol, and the majority class, one row each.
+
+    predictions, reading: as for `table4`. Returns a data frame, index magnification and way; columns accuracy, low and
+    high (percent; 95 % bootstrap over slides), runs, images, slides. The paper prints an accuracy alone.
+    """
+    tested = predictions[(predictions.set == "test") & (predictions.reading == reading)]
+    rows, printed = {}, paper.table4()
+    for magnification in sorted({*printed.index, *tested.magnification}):
+        if magnification in printed:
+            rows[(magnification, "paper, by image")] = {"accuracy": printed[magnification]}
+        there = tested[tested.magnification == magnification]
+        ways = {f"ours, by {protocol}": group for protocol, group in there.groupby("protocol")}
+        if ways:
+            images = there.drop_duplicates("file").assign(seed=0)
+            ways["majority class"] = _constant(images)
+        for way, group in ways.items():
+            found = metrics.mean_accuracy(group)
+            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
+            counts = {name: found[name] for name in ("runs", "images", "slides")}
+            rows[(magnification, way)] = {**percent, **counts}
+    columns = ["accuracy", "low", "high", "runs", "images", "slides"]
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).rename_axis(["magnification", "way"])
+    return table.astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
+
+
+def _constant(images):
+    """The predictions of a classifier that always answers the most frequent class."""
+    answer = images.label.mode()[0]
+    names = list(images.filter(regex="^p_"))
+    return images.assign(**{name: float(answer == label) for label, name in enumerate(names, start=1)})
+
+
+def runs(folders):
+    """Every kind of run in some records, one row each: what was varied, and what came of it.
+
+    folders: of records. Returns a data frame, index record, magnification, protocol and reading; columns validation
+    (accuracy of the kept epoch, mean over seeds, percent: choose by this one), accuracy, low, high, majority
+    (percent, as in `table4`), runs, images, slides. Raises InputError for a folder without a record.
+    """
+    rows = {}
+    for folder in folders:
+        predictions = records.Record(folder).predictions()
+        for key, group in predictions.groupby(["magnification", "protocol", "reading"], sort=False):
+            held_out, tested = (group[group.set == name] for name in ("validation", "test"))
+            right = metrics.is_correct(held_out).groupby(held_out.seed).mean()
+            found = metrics.mean_accuracy(tested)
+            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
+            majority = 100 * metrics.majority_share(tested.drop_duplicates("file").label)
+            counts = {name: found[name] for name in ("runs", "images", "slides")}
+            rows[(Path(folder).name, *key)] = {
+                "validation": 100 * right.mean(),
+                **percent,
+                "majority": majority,
+                **counts,
+            }
+    names = ["record", "magnification", "protocol", "reading"]
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_index(pd.MultiIndex.from_tuples(rows, names=names))
+
+
+def against_default(folders, default, reading=readings.DEFAULT_READING):
+    """What each change did: every kind of run in some records, less the default's runs on the same splits.
+
+    folders: of records. default: the Record that holds the default's runs; reading: their name there. Only the seeds
+    and images that both have are compared.
+    Returns a data frame, index change (the settings and the reading that differ, or else the record's name),
+    magnification and protocol; columns validation and test (differences of accuracy in percentage points; choose by
+    the first), low and high (of test, 95 % bootstrap over slides), runs, images, slides (tested). A kind of run of
+    which the default has no seed is left out. Raises InputError for a folder without a record.
+    """
+    usual, settings = default.predictions(), default.info()["settings"]
+    usual = usual[usual.reading == reading]
+    rows = []
+    for record in map(records.Record, folders):
+        everything, own = record.predictions(), record.info()["settings"]
+        changed = [f"{name} {_plain(own[name])}" for name in own if own[name] != settings.get(name)]
+        for key, group in everything.groupby(["magnification", "protocol", "reading"], sort=False):
+            same = usual[(usual.magnification == key[0]) & (usual.protocol == key[1]) & usual.seed.isin(group.seed)]
+            if same.empty:
+                continue
+            change = ", ".join([*changed, *([f"reading {key[2]}"] if key[2] != reading else [])])
+            row = {"change": change or record.folder.name, "magnification": key[0], "protocol": key[1]}
+            rows.append({**row, **_apart(group, same)})
+    index = ["change", "magnification", "protocol"]
+    columns = ["validation", "test", "low", "high", "runs", "images", "slides"]
+    return pd.DataFrame(rows, columns=[*index, *columns]).set_index(index)
+
+
+def _apart(first, second):
+    """First less second in accuracy: percentage points, with the interval and the counts of the test."""
+    held_out, tested = (
+        metrics.paired(*(rows[rows.set == name] for rows in (first, second))) for name in ("validation", "test")
+    )
+    right = [metrics.is_correct(rows).groupby(rows.seed).mean().mean() for rows in held_out]
+    apart = 100 * metrics.paired_difference(*tested)
+    counts = {name: tested[0][column].nunique() for name, column in (("images", "file"), ("slides", "slide"))}
+    return {
+        "validation": 100 * (right[0] - right[1]),
+        **apart.rename({"difference": "test"}),
+        "runs": tested[0].seed.nunique(),
+        **counts,
+    }
+
+
+def _plain(value):
+    """A setting as a reader writes it: 224x224 for [224, 224], on for True."""
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def prevalences(found, shares=(0.01, 0.1, 0.3)):
+    """What an answer is worth at stated prevalences.
+
+    found: what `metrics.summary` returns. shares: of malignant images, in (0, 1). Returns a data frame, index
+    prevalence, columns PPV and NPV.
+    """
+    sensitivity, specificity = found.value["sensitivity"], found.value["specificity"]
+    ppv, npv = metrics.predictive_values(sensitivity, specificity, np.array(shares))
+    return pd.DataFrame({"PPV": ppv, "NPV": npv}, index=pd.Index(shares, name="prevalence"))
+
+
+def errors(predictions, most=20):
+    """The wrong answers that were given with most confidence, worst first.
+
+    predictions: test rows. Returns a data frame: file, slide, label, seed and the probability of the true class.
+    """
+    wrong = predictions[~metrics.is_correct(predictions)]
+    names = ["p_0", *wrong.filter(regex="^p_")]
+    everything = wrong.filter(regex="^p_").assign(p_0=1 - wrong.filter(regex="^p_").sum(axis=1))[names].to_numpy()
+    of_truth = everything[np.arange(len(wrong)), wrong.label]
+    table = wrong[["file", "slide", "label", "seed"]].assign(**{"probability of the truth": of_truth})
+    return table.sort_values("probability of the truth", kind="stable").head(most).reset_index(drop=True)
+
+
+def slide_by_slide(predictions):
+    """Every tested slide: its class, its images, how often they were right, and the mean probability of malignant.
+
+    predictions: test rows of two classes. Returns a data frame, index slide, worst first.
+    """
+    table = predictions.assign(correct=metrics.is_correct(predictions)).groupby("slide")
+    found = table.agg(
+        label=("label", "first"),
+        images=("file", "nunique"),
+        correct=("correct", "mean"),
+        p_malignant=("p_malignant", "mean"),
+    )
+    return found.sort_values(["correct", "images"], ascending=[True, False])

@@ -1,0 +1,267 @@
+"""The whole journey: from a folder of slides to a record, station by station, and on to a prediction."""
+
+import datetime
+import itertools
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from breakhis_lib.data import dataset, leakage, splits
+from breakhis_lib.errors import InputError
+from breakhis_lib.evaluation import records
+from breakhis_lib.model import baselines, readings
+from breakhis_lib.model.readings import DEFAULT_READING, SIZE, Settings
+
+SHUFFLES = {"": "", "image": "file", "slide": "slide"}
+
+
+class Plan(NamedTuple):
+    """What to run: every combination of these, with the same settings.
+
+    magnifications: () for all that the folder has. readings: names in `readings.READINGS`, or the controls in
+    `baselines.METHODS`. size: (height, width) in pixels. shuffle: "", or whose labels are shuffled as a control
+    (image or slide).
+    """
+
+    magnifications: tuple = ()
+    protocols: tuple = ("image", "slide")
+    readings: tuple = (DEFAULT_READING,)
+    seeds: tuple = (0, 1, 2, 3, 4)
+    settings: Settings = Settings()
+    size: tuple = SIZE
+    precision: str = "float16"
+    shuffle: str = ""
+
+
+class Watcher:
+    """Told what happens; the command line's draws progress bars."""
+
+    def say(self, message):
+        """One line of text."""
+
+    def features(self, magnification, done, total):
+        """Images whose features are computed, of those to compute."""
+
+    def epoch(self, name, epoch, epochs, logs):
+        """An epoch of the run of that name ended (epoch 0: it starts), with Keras' logs."""
+
+    def trained(self, name, trained):
+        """A run of that name ended, see `readings.Trained`."""
+
+
+def run(data, results, plan=None, weights=None, groups=None, command="", watcher=None, most=None):
+    """Carry a folder of images to a record; a run that is already recorded is not repeated.
+
+    data: folder of images, see `dataset.scan`; groups: its CSV of groups. results: the record's folder.
+    plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record; None where another
+    call of the same command is continued. watcher: Watcher. most: how many heads to train before returning.
+    Returns (record, left): the Record, and how many runs `most` left to do. Raises InputError before any
+    long work where the plan cannot be carried out.
+    """
+    plan, watcher = plan or Plan(), watcher or Watcher()
+    readings.validate(plan.settings)
+    for reading in plan.readings:
+        if reading not in baselines.METHODS:
+            readings.reading_named(reading)
+    if plan.shuffle not in SHUFFLES:
+        raise InputError(
+            f"labels cannot be shuffled by {plan.shuffle!r}; choose {' or '.join(filter(None, SHUFFLES))}."
+        )
+    started = time.monotonic()
+    everything = dataset.scan(data, groups)
+    magnifications = plan.magnifications or tuple(sorted(everything.magnification.unique().tolist()))
+    fields_of = {magnification: dataset.select(everything, magnification) for magnification in magnifications}
+    if plan.shuffle:
+        unit = SHUFFLES[plan.shuffle]
+        fields_of = {magnification: baselines.shuffled(fields, unit) for magnification, fields in fields_of.items()}
+    for fields, protocol, seed in itertools.product(fields_of.values(), plan.protocols, plan.seeds):
+        splits.draw(fields, protocol, seed)  # says now, not after an hour, that a split is impossible
+    fields_of = {magnification: dataset.add_digests(fields) for magnification, fields in fields_of.items()}
+    from breakhis_lib.model import backend  # loads Keras, which takes seconds: only now that the plan stands
+    from breakhis_lib.model import weights as imagenet
+
+    if command is not None:
+        watcher.say(f"Device: {backend.device()}")
+    tensors = imagenet.load(weights, watcher.say)
+    record = records.Record(results)
+    session = {
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": records.versions(),
+        "device": backend.device(),
+        "seconds before the first run": round(time.monotonic() - started, 1),
+    }
+    record.begin(
+        session if command is not None else None,
+        classes=dataset.class_names(everything),
+        weights={"sha256 of the tensors": imagenet.TENSORS_SHA256},
+        settings={
+            **plan.settings._asdict(),
+            "size": list(plan.size),
+            "precision": plan.precision,
+            "shuffled labels": plan.shuffle,
+        },
+        data={
+            str(magnification): {"images": len(fields), "sha256": dataset.data_digest(fields)}
+            for magnification, fields in fields_of.items()
+        },
+    )
+    kinds = [
+        {"protocol": protocol, "reading": reading, "seed": seed}
+        for reading, protocol, seed in itertools.product(plan.readings, plan.protocols, plan.seeds)
+    ]
+    number, total, trained = 0, len(magnifications) * len(kinds), 0
+    for magnification, fields in fields_of.items():
+        for reading, of_reading in itertools.groupby(kinds, key=lambda kind: kind["reading"]):
+            keys = [{"magnification": magnification, **kind} for kind in of_reading]
+            todo = [key for key in keys if not record.has(**key)]
+            number += len(keys) - len(todo)
+            if not todo:
+                continue
+            good, found, seconds = _features(fields, reading, plan, tensors, watcher)
+            for key in todo:
+                if trained == most:
+                    return record, total - number
+                number, trained = number + 1, trained + 1
+                name = f"run {number}/{total}: x{magnification} by {key['protocol']}, {reading}, seed {key['seed']}"
+                _one(record, key, good, found, plan, tensors, seconds, watcher, name)
+    return record, 0
+
+
+def _features(fields, reading, plan, tensors, watcher):
+    """The readable fields of one magnification, their features and the seconds that took."""
+    started = time.monotonic()
+    magnification = int(fields.magnification.iloc[0])
+    if reading == "colour":
+        good = fields[fields.sha256.notna()].reset_index(drop=True)
+        return good, baselines.colour(good), time.monotonic() - started
+    from breakhis_lib.model import features
+
+    found, unreadable = features.extract(
+        fields,
+        "probe" if reading == "logistic" else reading,
+        plan.size,
+        features.VIEWS if plan.settings.augment else 1,
+        plan.precision,
+        tensors,
+        watcher.say,
+        lambda done, total: watcher.features(magnification, done, total),
+    )
+    for reason in unreadable.values():
+        watcher.say(f"Left out: {reason}")
+    good = ~fields.index.isin(list(unreadable))
+    found = features.Features(found.array, found.rows[good])
+    return fields[good].reset_index(drop=True), found, time.monotonic() - started
+
+
+def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, name):
+    sets = _stored_or_drawn(record, key, fields)
+    watcher.epoch(name, 0, plan.settings.epochs, {})
+    if key["reading"] in baselines.METHODS:
+        inputs = found if key["reading"] == "colour" else found.take(np.arange(len(found)))
+        trained = baselines.fit_logistic(inputs, fields, sets)
+    else:
+        from breakhis_lib.model import finetune
+
+        trained = finetune.train(
+            found,
+            fields,
+            sets,
+            key["reading"],
+            key["seed"],
+            plan.settings,
+            plan.size,
+            tensors,
+            lambda epoch, logs: watcher.epoch(name, epoch, plan.settings.epochs, logs),
+        )
+    if key["seed"] == min(plan.seeds) and trained.head:
+        path = record.head_path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trained.head.save_weights(path)
+    about = {
+        "images": sets.value_counts().reindex(splits.SETS).to_dict(),
+        "slides": fields.slide.groupby(sets).nunique().reindex(splits.SETS).to_dict(),
+        "audit": leakage.audit(fields, sets).to_dict(),
+        "epochs": len(trained.history),
+        "best epoch": trained.best_epoch,
+        "seconds": {"features": round(feature_seconds, 1), "fine-tuning": round(trained.seconds, 1)},
+        "session": len(record.info()["sessions"]) - 1,
+    }
+    record.add(key, trained.predictions, trained.history, about)
+    watcher.trained(name, trained)
+
+
+def _stored_or_drawn(record, key, fields):
+    stored = record.split(key["magnification"], key["protocol"], key["seed"])
+    if stored is not None and set(fields.file) <= set(stored.index):
+        return fields.file.map(stored).rename("set")
+    return splits.draw(fields, key["protocol"], key["seed"])
+
+
+def predict(paths, record, magnification=None, protocol=None, reading=None, weights=None, say=lambda message: None):
+    """The probability of each label for single images, by a trained head of a record.
+
+    paths: image files. record: Record with trained heads. magnification: by default what an image's BreakHis name
+    says, or the only one the record has; protocol: by default slide, then whatever there is; reading: by default the
+    course's. weights: a weights file, see `weights.load`.
+    Returns a data frame, one row an image: file, magnification, protocol, reading, seed, set (which set of
+    that run the image was in, if any) and the probability of every class. Raises InputError where no
+    trained head fits.
+    """
+    info = record.info()
+    heads = [run for run in info.get("runs", []) if record.head_path(run).exists()]
+    if not heads:
+        raise InputError(f"{record.folder} holds no trained head; train one with `breakhis run`.")
+    from breakhis_lib.model import features, network
+    from breakhis_lib.model import weights as imagenet
+
+    rows = []
+    size, settings = tuple(info["settings"]["size"]), info["settings"]
+    pixels = [features.prepare(path, size) for path in paths]
+    keys = [_choose(heads, Path(path).name, magnification, protocol, reading) for path in paths]
+    tensors = imagenet.load(weights, say)
+    by_key = sorted(range(len(keys)), key=lambda index: str(keys[index]))
+    for key, indices in itertools.groupby(by_key, key=lambda index: keys[index]):
+        indices = list(indices)
+        trunk, head = network.build(
+            key["reading"], len(info["classes"]), settings["batch_norm"], settings["dropout"], size, tensors
+        )
+        head.load_weights(record.head_path(key))
+        found = features.embed(trunk, [pixels[index] for index in indices])[:, 0]
+        probabilities = head.predict_on_batch(found.astype(settings["precision"]).astype(np.float32))
+        split = record.split(key["magnification"], key["protocol"], key["seed"])
+        for index, row in zip(indices, probabilities, strict=True):
+            name = Path(paths[index]).name
+            known = split.get(name) if split is not None else None
+            shares = dict(zip(info["classes"], map(float, row), strict=True))
+            rows.append((index, {"file": str(paths[index]), **key, "set": known, **shares}))
+    return pd.DataFrame([row for _, row in sorted(rows, key=lambda pair: pair[0])])
+
+
+def _choose(heads, name, magnification, protocol, reading):
+    parsed = dataset.parse_name(name)
+    magnification = magnification or (parsed and parsed["magnification"])
+    there = sorted({head["magnification"] for head in heads})
+    if magnification is None:
+        if len(there) > 1:
+            raise InputError(
+                f"{name} does not say its magnification; name it with --magnification ({', '.join(map(str, there))})."
+            )
+        magnification = there[0]
+    fitting = [head for head in heads if head["magnification"] == magnification]
+    wanted = {"protocol": protocol, "reading": reading}
+    for field, value in wanted.items():
+        fitting = [head for head in fitting if value is None or head[field] == value]
+    if not fitting:
+        asked = ", ".join(f"{field} {value}" for field, value in wanted.items() if value)
+        raise InputError(
+            f"no trained head for {name}: magnification {magnification}{', ' + asked if asked else ''}; "
+            f"there are heads for magnification {', '.join(map(str, there))}."
+        )
+    best = min(
+        fitting, key=lambda run: (run["protocol"] != "slide", run["reading"] != readings.DEFAULT_READING, run["seed"])
+    )
+    return {name: best[name] for name in records.KEY}

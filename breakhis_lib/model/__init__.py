@@ -1,0 +1,1 @@
+"""Xception, its frozen trunk and its trained heads; the only room that loads Keras."""

@@ -1,0 +1,130 @@
+"""Fine-tuning: train a head on cached features, keep its best epoch, predict every image.
+
+The validation set alone decides when to stop and which epoch is kept; the test set is looked at once,
+by the head that is returned. Only Keras 3's own interface is used, so that TensorFlow, JAX and
+PyTorch train alike.
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+
+from breakhis_lib.data import dataset
+from breakhis_lib.errors import InputError
+from breakhis_lib.model import backend, network, readings
+from breakhis_lib.model.backend import keras
+
+
+def _optimizer(settings):
+    if settings.optimizer == "adam":
+        return keras.optimizers.Adam(settings.learning_rate)
+    return keras.optimizers.SGD(settings.learning_rate, momentum=0.9)
+
+
+class _Batches(keras.utils.PyDataset):
+    """Features in batches, read from disk as they are needed; shuffled anew every epoch if seeded."""
+
+    def __init__(self, features, rows, labels, batch_size, seed=None, views=1):
+        super().__init__()
+        self.features, self.rows, self.labels, self.batch_size = features, rows, labels, batch_size
+        self.generator = None if seed is None else np.random.default_rng(seed)
+        self.views = views
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-len(self.rows) // self.batch_size)
+
+    def on_epoch_end(self):
+        count = len(self.rows)
+        self.order = np.arange(count) if self.generator is None else self.generator.permutation(count)
+        self.view = np.zeros(count, int) if self.generator is None else self.generator.integers(0, self.views, count)
+
+    def __getitem__(self, index):
+        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.features.take(self.rows[chosen], self.view[chosen]), self.labels[chosen]
+
+
+class _Progress(keras.callbacks.Callback):
+    def __init__(self, report):
+        super().__init__()
+        self.report = report
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.report(epoch + 1, dict(logs))
+
+
+def train(
+    features,
+    fields,
+    sets,
+    reading=readings.DEFAULT_READING,
+    seed=0,
+    settings=None,
+    size=readings.SIZE,
+    tensors=None,
+    progress=lambda epoch, logs: None,
+):
+    """Train one head and predict every image with its best epoch.
+
+    features: `features.Features`, one entry a field (eight views for settings.augment). fields: data
+    frame of `dataset.scan`. sets: series of train, validation and test, as `splits.draw` returns. reading: a
+    name in `readings.READINGS`. seed: fixes initial weights, dropout, order and views. settings: `readings.Settings`.
+    size: (height, width) the features were made with. tensors: ImageNet weights, from the cache if left
+    out. progress: called after each epoch with its number and Keras' logs.
+    Returns `readings.Trained`. Its predictions have the columns file, slide, label, set and p_<class> for every class
+    but the first: p_malignant. Raises InputError on a value out of range, or when the loss is no longer a number.
+    """
+    settings = settings or readings.Settings()
+    readings.validate(settings)
+    views = features.array.shape[1]
+    if settings.augment and views == 1:
+        raise InputError("augment needs features of eight views; extract them with views=8.")
+    classes = dataset.class_names(fields)
+    started = time.monotonic()
+    keras.utils.set_random_seed(seed)
+    _, head = network.build(reading, len(classes), settings.batch_norm, settings.dropout, size, tensors)
+    head.compile(
+        _optimizer(settings),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile="auto" if backend.has_gpu() else False,  # XLA is slow on a CPU
+    )
+    labels = fields.label.to_numpy()
+    rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}
+    batches = {
+        "train": _Batches(
+            features, rows["train"], labels[rows["train"]], settings.batch_size, seed, views if settings.augment else 1
+        ),
+        "validation": _Batches(features, rows["validation"], labels[rows["validation"]], settings.batch_size),
+    }
+    stop = keras.callbacks.EarlyStopping(
+        "val_loss", patience=settings.patience or settings.epochs, restore_best_weights=True
+    )
+    callbacks = [stop, keras.callbacks.TerminateOnNaN(), _Progress(progress)]
+    weights = _class_weights(labels[rows["train"]], len(classes)) if settings.class_weights else None
+    history = head.fit(
+        batches["train"],
+        validation_data=batches["validation"],
+        epochs=settings.epochs,
+        class_weight=weights,
+        callbacks=callbacks,
+        verbose=0,
+    ).history
+    history = pd.DataFrame(history, index=pd.RangeIndex(1, len(history["loss"]) + 1, name="epoch"))
+    if history.isna().any(axis=None):
+        raise InputError(f"the loss is no longer a number after {len(history)} epochs; lower the learning rate.")
+    predictions = fields[["file", "slide", "label"]].assign(set=sets.to_numpy())
+    predictions[dataset.probability_columns(fields)] = predict(head, features, settings.batch_size)[:, 1:]
+    return readings.Trained(head, history, predictions, stop.best_epoch + 1, time.monotonic() - started)
+
+
+def predict(head, features, batch_size=32):
+    """The head's probabilities for all features (their first view): an array of shape (fields, classes)."""
+    everything = np.arange(len(features))
+    return head.predict(_Batches(features, everything, everything, batch_size), verbose=0)
+
+
+def _class_weights(labels, classes):
+    counts = np.bincount(labels, minlength=classes)
+    return {label: len(labels) / (classes * count) for label, count in enumerate(counts)}

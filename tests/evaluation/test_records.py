@@ -1,0 +1,147 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from breakhis_lib.errors import InputError
+from breakhis_lib.evaluation import metrics, records
+
+KEY = {"magnification": 200, "protocol": "slide", "reading": "block14", "seed": 3}
+
+
+@pytest.fixture
+def predictions():
+    return pd.DataFrame(
+        {
+            "file": [f"image{number}.png" for number in range(5)],
+            "slide": ["190EF", "2523", "2523", "007", "007"],
+            "label": [0, 1, 1, 0, 1],
+            "set": ["train", "train", "validation", "test", "test"],
+            "p_malignant": [0.1, 0.9, 0.123456789, 0.5, 1.0],
+        }
+    )
+
+
+@pytest.fixture
+def history():
+    index = pd.RangeIndex(1, 3, name="epoch")
+    return pd.DataFrame(
+        {"accuracy": [0.5, 0.75], "loss": [0.7, 0.5], "val_accuracy": [0.5, 0.5], "val_loss": [0.7, 0.6]}, index=index
+    )
+
+
+@pytest.fixture
+def record(tmp_path, predictions, history):
+    record = records.Record(tmp_path / "results" / "x")
+    record.begin({"command": "breakhis run"}, settings={"epochs": 2}, data={"200": {"sha256": "abc"}})
+    record.add(KEY, predictions, history, {"best epoch": 2})
+    return record
+
+
+def test_the_predictions_file_has_the_columns_and_decimals_promised(record):
+    lines = (record.folder / "predictions.csv").read_text().splitlines()
+    assert lines[0] == "magnification,protocol,reading,seed,set,file,slide,label,p_malignant"
+    assert lines[1:] == [
+        "200,slide,block14,3,validation,image2.png,2523,1,0.123457",
+        "200,slide,block14,3,test,image3.png,007,0,0.500000",
+        "200,slide,block14,3,test,image4.png,007,1,1.000000",
+    ]
+    assert record.predictions().slide.tolist() == ["2523", "007", "007"]
+
+
+def test_runs_add_up_and_are_known(record, predictions, history):
+    record.add({**KEY, "seed": 0}, predictions, history, {})
+    assert record.has(**KEY)
+    assert record.has(**{**KEY, "seed": 0})
+    assert not record.has(**{**KEY, "seed": 1})
+    assert record.predictions().seed.tolist() == [0, 0, 0, 3, 3, 3]
+    assert len(record.history()) == 4
+
+
+def test_a_run_left_half_by_a_kill_is_replaced(record, predictions, history):
+    info = json.loads((record.folder / "run.json").read_text())
+    info["runs"] = []  # as if killed after predictions.csv and before run.json
+    (record.folder / "run.json").write_text(json.dumps(info))
+    record.add(KEY, predictions, history, {})
+    assert len(record.predictions()) == 3
+    assert len(record.history()) == 2
+
+
+def test_splits_are_stored_for_all_sets(record, predictions, history):
+    assert record.split(200, "slide", 3).tolist() == predictions.set.tolist()
+    assert record.split(200, "slide", 4) is None
+    assert record.split(100, "slide", 3) is None
+    record.add({**KEY, "magnification": 100}, predictions.assign(file="other" + predictions.file), history, {})
+    assert record.split(200, "slide", 3).tolist() == predictions.set.tolist()
+
+
+def test_a_record_refuses_other_settings_or_other_data(record):
+    with pytest.raises(InputError, match=r"settings.epochs is 2 in this record, this run has 9.*--results"):
+        record.begin({}, settings={"epochs": 9}, data={})
+    with pytest.raises(InputError, match=r"data.200.sha256"):
+        record.begin({}, settings={"epochs": 2}, data={"200": {"sha256": "other"}})
+    record.begin({}, settings={"epochs": 2}, data={"100": {"sha256": "new"}})
+    assert set(record.info()["data"]) == {"100", "200"}
+
+
+def test_a_failed_write_keeps_what_was_there(record, predictions, history, monkeypatch):
+    before = (record.folder / "predictions.csv").read_text()
+
+    def full(self, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(record.folder), "write_text", full)
+    with pytest.raises(InputError, match=r"predictions\.csv cannot be written \(No space left on device\)"):
+        record.add({**KEY, "seed": 9}, predictions, history, {})
+    assert (record.folder / "predictions.csv").read_text() == before
+
+
+def test_an_absent_or_damaged_record_is_named(tmp_path):
+    with pytest.raises(InputError, match="breakhis run"):
+        records.Record(tmp_path / "none").predictions()
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(InputError, match=r"run\.json is not JSON"):
+        records.Record(tmp_path).info()
+
+
+def clustered(slides=40, images=10, seeds=2, seed=0):
+    """Predictions of slides that are each right with a chance of their own."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for slide in range(slides):
+        chance = random.beta(4, 1)
+        for image in range(images):
+            for run in range(seeds):
+                right = random.random() < chance
+                rows.append((run, f"{slide}-{image}", str(slide), 1, 0.9 if right else 0.1))
+    return pd.DataFrame(rows, columns=["seed", "file", "slide", "label", "p_malignant"])
+
+
+def test_mean_accuracy_is_the_mean_over_runs_with_its_counts():
+    table = pd.DataFrame(
+        {
+            "seed": [0, 0, 0, 1],
+            "file": ["a", "b", "c", "a"],
+            "slide": ["1", "1", "2", "1"],
+            "label": [1, 0, 1, 1],
+            "p_malignant": [0.5, 0.5, 0.2, 0.7],
+        }
+    )
+    found = metrics.mean_accuracy(table)
+    assert found["accuracy"] == pytest.approx((1 / 3 + 1) / 2)
+    assert (found["runs"], found["images"], found["slides"]) == (2, 3, 2)
+    assert found["low"] <= found["accuracy"] <= found["high"]
+
+
+def test_the_interval_widens_with_whole_slides_not_with_images():
+    table = clustered()
+    by_slide = metrics.mean_accuracy(table)
+    as_if_alone = metrics.mean_accuracy(table.assign(slide=table.file))
+    width = lambda found: found["high"] - found["low"]  # noqa: E731
+    assert width(by_slide) > 1.3 * width(as_if_alone)
+
+
+def test_predicted_label_takes_the_most_probable_of_many():
+    table = pd.DataFrame({"p_b": [0.2, 0.5, 0.1], "p_c": [0.1, 0.5, 0.6]})
+    assert metrics.predicted_label(table).tolist() == [0, 2, 2]

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from breakhis_lib.data import dataset, splits
+from breakhis_lib.errors import InputError
+from breakhis_lib.model import features, finetune, readings, weights
+from tests.conftest import SMALL
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def material(slides, weights_file, tmp_path_factory):
+    """Fields, features, split and weights of the x200 practice images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BREAKHIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        tensors = weights.read(weights_file)
+        fields = dataset.add_digests(dataset.select(dataset.scan(slides), 200))
+        found, _ = features.extract(fields, size=SMALL, tensors=tensors, views=8)
+        yield found, fields, splits.draw(fields, "image", 0), tensors
+
+
+def train(material, seed=0, sets=None, **settings):
+    found, fields, drawn, tensors = material
+    settings = readings.Settings(**{"epochs": 3, "learning_rate": 1e-3, **settings})
+    return finetune.train(
+        found, fields, drawn if sets is None else sets, seed=seed, settings=settings, size=SMALL, tensors=tensors
+    )
+
+
+def test_training_learns_and_predicts_every_image_with_its_set(material):
+    trained = train(material, epochs=6, patience=0)
+    table = trained.predictions
+    assert trained.history.loss.iloc[-1] < 0.7 * trained.history.loss.iloc[0]
+    assert list(table.columns) == ["file", "slide", "label", "set", "p_malignant"]
+    assert sorted(table.file) == sorted(material[1].file)
+    assert (table.set.to_numpy() == material[2].to_numpy()).all()
+    assert table.p_malignant.between(0, 1).all()
+
+
+def test_the_same_seed_trains_the_same_head_and_another_does_not(material):
+    first, again, other = train(material), train(material), train(material, seed=1)
+    np.testing.assert_allclose(first.predictions.p_malignant, again.predictions.p_malignant, atol=1e-4)
+    assert np.abs(first.predictions.p_malignant - other.predictions.p_malignant).max() > 1e-3
+
+
+def test_the_best_epoch_by_validation_loss_is_restored(material):
+    found, fields, sets, _ = material
+    trained = train(material, epochs=8, patience=0, learning_rate=3e-3)
+    assert trained.best_epoch == trained.history.val_loss.idxmin()
+    validation = trained.predictions[trained.predictions.set == "validation"]
+    right = np.where(validation.label == 1, validation.p_malignant, 1 - validation.p_malignant)
+    assert -np.log(right).mean() == pytest.approx(trained.history.val_loss.min(), rel=1e-2)
+
+
+def test_the_labels_of_test_images_do_not_matter_to_training(material):
+    found, fields, sets, tensors = material
+    flipped = fields.copy()
+    tested = sets == "test"
+    flipped.loc[tested, "label"] = 1 - flipped.label[tested]
+    flipped.loc[tested, "label_name"] = flipped.label[tested].map(["benign", "malignant"].__getitem__)
+    first = train(material)
+    second = train((found, flipped, sets, tensors))
+    np.testing.assert_allclose(first.predictions.p_malignant, second.predictions.p_malignant, atol=1e-4)
+
+
+def test_training_stops_early_when_validation_no_longer_improves(material):
+    trained = train(material, epochs=40, patience=1, learning_rate=5e-3)
+    assert len(trained.history) < 40
+    assert len(trained.history) == trained.best_epoch + 1
+
+
+@pytest.mark.parametrize("settings", [{"class_weights": True}, {"augment": True}, {"optimizer": "sgd"}])
+def test_options_change_what_is_learned(material, settings):
+    if "class_weights" in settings:  # as many benign as malignant images would weigh alike anyway
+        found, fields, sets, tensors = material
+        sets = sets.mask((fields.label == 0) & (sets == "train") & (fields.index % 2 == 0), "test")
+    else:
+        sets = None
+    plain = train(material, sets=sets).predictions.p_malignant
+    changed = train(material, sets=sets, **settings).predictions.p_malignant
+    assert np.abs(plain - changed).max() > 1e-3
+
+
+def test_eight_classes_give_seven_probabilities(material):
+    found, fields, sets, tensors = material
+    names = sorted(fields.subtype.unique())
+    fields = fields.assign(label=fields.subtype.map(names.index), label_name=fields.subtype)
+    table = train((found, fields, sets, tensors), epochs=1).predictions
+    assert [name for name in table if name.startswith("p_")] == [f"p_{name}" for name in names[1:]]
+    assert (table.filter(like="p_").sum(axis=1) <= 1 + 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"optimizer": "adagrad"}, "adagrad.*adam, sgd"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_bad_values_are_named(material, settings, message):
+    with pytest.raises(InputError, match=message):
+        train(material, **settings)

