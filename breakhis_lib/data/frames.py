@@ -1,4 +1,4 @@
-"""What must be true of a data frame that a user hands over, checked once, at the door of the functions that take one."""
+"""What must be true of a data frame that a user hands over, checked once, at the door of what takes one."""
 
 import pandas as pd
 
@@ -13,9 +13,7 @@ def check_fields(fields, *columns):
     _check(fields, "fields", ["file", "slide", "label", *columns])
     if not fields.index.is_unique:
         twice = fields.index[fields.index.duplicated()][0]
-        raise InputError(
-            f"the fields' index holds {twice!r} twice; join tables with pd.concat(..., ignore_index=True)."
-        )
+        raise InputError(f"the fields' index holds {twice} twice; join tables with pd.concat(..., ignore_index=True).")
 
 
 def check_sets(fields, sets):
@@ -50,4 +48,4 @@ def _check(table, name, columns):
         raise InputError(f"the {name} have no row.")
     lacking = table.index[table.slide.isna()]
     if len(lacking):
-        raise InputError(f"the {name} have no slide in row {lacking[0]!r}; give every image the slide it is from.")
+        raise InputError(f"the {name} have no slide in row {lacking[0]}; give every image the slide it is from.")

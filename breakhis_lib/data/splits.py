@@ -2,8 +2,10 @@
 
 Protocols: `image` draws single images, the paper's way as it is worded ("sets that share no image");
 `slide` draws whole slides; `number` draws slide numbers, so that 22549AB, 22549CD and 22549G stay
-together; `official` takes BreakHis' five published train/test folds. A fifth of the images is tested;
-a fifth of the rest validates. Five seeds in a row test every image once.
+together; `official` takes BreakHis' five published train/test folds.
+
+A shuffle deals the units into five folds. Seed k of a shuffle tests fold k, validates on the next fold and trains on
+the others, so that over five seeds in a row every unit is tested once, validates once, and is trained on otherwise.
 """
 
 from importlib import resources
@@ -11,11 +13,15 @@ from importlib import resources
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from breakhis_lib.data import frames
 from breakhis_lib.errors import InputError
 
 SETS = ("train", "validation", "test")
 UNITS = {"image": "file", "slide": "slide", "number": "number", "official": "slide"}
 FOLDS = 5
+RULE = "seed k tests fold k, validates on the next"  # kept in a record, whose runs all follow one rule
+FIRST_RULE = "seed k tests fold k, validates on the first fold of the rest"  # of records that name none
+MOST_SEED = 2**32 - 1  # what random generators take
 
 
 def draw(fields, protocol, seed):
@@ -23,38 +29,50 @@ def draw(fields, protocol, seed):
 
     fields: data frame of `dataset.scan`, usually of one magnification. protocol: image, slide, number or
     official. seed: whole number from 0; for k folds seeds 0 to k-1 are the folds of one shuffle, the next
-    k those of another; for official it is the published fold's number less one.
-    Returns a series of train, validation and test, indexed like `fields`. Raises InputError when a class
-    has fewer slides (or images) than there are sets.
+    k those of another; for official it is the published fold's number less one. There are five folds, or as many as
+    the rarest class has units.
+    The official folds name no validation set: there, of the slides that a fold trains on, those validate that lie in
+    the next fold of the first shuffle by slide, so that none validates twice.
+    Returns a series of train, validation and test, indexed like `fields`. Raises InputError when a class has fewer
+    slides (or images) than there are sets, or when slides are asked for and nothing says which slide an image is from.
     """
-    if protocol not in UNITS:
-        raise InputError(f"protocol {protocol!r} is not known; choose one of {', '.join(UNITS)}.")
-    if seed < 0:
-        raise InputError(f"seed {seed} is negative; expected 0 or more.")
+    check(protocol, seed)
+    frames.check_fields(fields, "magnification", "label_name", UNITS[protocol])
+    if protocol != "image" and fields.slide.equals(fields.file):
+        raise InputError(
+            f"the images cannot be split by {protocol}: nothing says which slide or patient each is from. "
+            "Name a CSV with columns file,group (--groups), or split by image."
+        )
     groups = fields[UNITS[protocol]]
     _check_enough(fields, groups, len(SETS))
-    sets = pd.Series("train", index=fields.index, name="set")
     if protocol == "official":
-        is_test = _official_test(fields, seed)
+        fold = _folds(fields, groups, FOLDS, 0)
+        is_test, is_validation = _official_test(fields, seed), fold == (seed + 1) % FOLDS
     else:
-        folds = _fewest_groups(fields, groups)
-        is_test = _one_fold(fields, groups, folds, seed % folds, seed // folds)
+        count = min(FOLDS, int(groups.groupby(fields.label).nunique().min()))
+        fold = _folds(fields, groups, count, seed // count)
+        is_test, is_validation = fold == seed % count, fold == (seed + 1) % count
+    sets = pd.Series("train", index=fields.index, name="set")
+    sets[is_validation] = "validation"
     sets[is_test] = "test"
-    rest = fields[~is_test]
-    is_validation = _one_fold(rest, groups[~is_test], _fewest_groups(rest, groups[~is_test]), 0, seed)
-    sets[rest.index[is_validation]] = "validation"
     for name in SETS:
         missing = set(fields.label_name) - set(fields.label_name[sets == name])
         if missing:
             raise InputError(
                 f"protocol {protocol}, seed {seed} leaves the {name} set without {', '.join(sorted(missing))} images; "
-                f"more {UNITS[protocol]}s of that class are needed."
+                f"more {groups.name}s of that class are needed."
             )
     return sets
 
 
-def _fewest_groups(fields, groups):
-    return min(FOLDS, int(groups.groupby(fields.label).nunique().min()))
+def check(protocol, seed):
+    """Raise InputError, naming the value, for a protocol or a seed that `draw` does not know."""
+    if protocol not in UNITS:
+        raise InputError(f"protocol {protocol!r} is not known; choose one of {', '.join(UNITS)}.")
+    most = FOLDS - 1 if protocol == "official" else MOST_SEED
+    if not 0 <= seed <= most:
+        what = "names no official fold" if protocol == "official" else "is out of range"
+        raise InputError(f"seed {seed} {what}; expected 0 to {most}.")
 
 
 def _check_enough(fields, groups, needed):
@@ -69,16 +87,16 @@ def _check_enough(fields, groups, needed):
         )
 
 
-def _one_fold(fields, groups, folds, fold, shuffle):
-    """Mark one of `folds` stratified folds of whole groups; a boolean series."""
+def _folds(fields, groups, folds, shuffle):
+    """The number of each image's fold: whole groups, dealt by class; an integer series."""
     if groups.is_unique:
         parts = StratifiedKFold(folds, shuffle=True, random_state=shuffle).split(fields, fields.label)
     else:
         parts = StratifiedGroupKFold(folds, shuffle=True, random_state=shuffle).split(fields, fields.label, groups)
-    chosen = list(parts)[fold][1]
-    mark = pd.Series(False, index=fields.index)
-    mark.iloc[chosen] = True
-    return mark
+    number = pd.Series(0, index=fields.index)
+    for fold, (_, chosen) in enumerate(parts):
+        number.iloc[chosen] = fold
+    return number
 
 
 def official_folds():
@@ -87,14 +105,12 @@ def official_folds():
     Source: three public copies of BreakHis' fold lists, which agree line for line.
     """
     path = resources.files(__package__).joinpath("official_folds.csv")
-    with path.open() as stream:
+    with path.open(encoding="utf-8") as stream:
         return pd.read_csv(stream, dtype={"slide": str, "year": str})
 
 
 def _official_test(fields, seed):
     folds = official_folds()
-    if seed >= folds.fold.max():
-        raise InputError(f"seed {seed} names no official fold; expected 0 to {folds.fold.max() - 1}.")
     fold = folds[folds.fold == seed + 1].set_index(["subtype", "slide"]).set
     pairs = pd.MultiIndex.from_frame(fields[["subtype", "slide"]])
     sets = fold.reindex(pairs)

@@ -4,11 +4,12 @@
     splits.csv        which set each image was in, one column a split
     history.csv       loss and accuracy, one row an epoch
     run.json          commands, versions, device, digests, settings, counts, seconds
-    heads/            trained heads for `breakhis predict`, one of each kind (not for version control)
+    heads/            trained heads for `breakhis predict`, one of each kind, and images.csv with the digests of the
+                      images behind them (not for version control)
 
 Every file is written whole under another name and then moved into place; a run is in all files or,
 where the process was killed between two of them, is trained again. A run is known by its magnification,
-protocol, reading and seed.
+protocol, reading and seed. A file that cannot be read is never overwritten.
 """
 
 import contextlib
@@ -20,10 +21,15 @@ from pathlib import Path
 import filelock
 import pandas as pd
 
+from breakhis_lib.data import splits
 from breakhis_lib.errors import InputError
 
 KEY = ["magnification", "protocol", "reading", "seed"]
 COLUMNS = [*KEY, "set", "file", "slide", "label"]
+KINDS = {
+    **dict.fromkeys(["file", "slide", "protocol", "reading", "set"], str),
+    **dict.fromkeys(["magnification", "seed", "label", "epoch"], int),
+}  # of the columns of all files
 DECIMALS = 6
 
 
@@ -58,14 +64,16 @@ class Record:
 
     def split(self, magnification, protocol, seed):
         """A stored split as a series from file name to set, or None where none is stored."""
-        name = f"{protocol}-{seed}"
-        with contextlib.suppress(InputError):
-            table = self._table("splits.csv")
-            if name in table:
-                sets = table[table.magnification == magnification].set_index("file")[name].dropna()
-                if len(sets):
-                    return sets
-        return None
+        name, table = f"{protocol}-{seed}", self._table_or_none("splits.csv")
+        if table is None or name not in table:
+            return None
+        sets = table[table.magnification == magnification].set_index("file")[name].dropna()
+        return sets if len(sets) else None
+
+    def positive(self):
+        """The class that a positive answer names, which has label 1; None where the user named none."""
+        info = self.info()
+        return info.get("positive") or ("malignant" if "malignant" in info.get("classes", []) else None)
 
     def info(self):
         """What run.json holds, as a dictionary; empty for a new record."""
@@ -73,9 +81,9 @@ class Record:
         if not path.exists():
             return {}
         try:
-            return json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON ({error}); restore it or choose another folder.") from None
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}); restore it or choose another folder.") from None
 
     def has(self, **key):
         """Whether the run of that magnification, protocol, reading and seed is recorded."""
@@ -85,10 +93,15 @@ class Record:
         """Note a new session; refuse one that does not fit what is recorded.
 
         session: dictionary with the command, date and versions; None to go on with the last one. same: what
-        all runs of a record share (settings, data digests), merged key by key. Raises InputError on a difference.
+        all runs of a record share (settings, data digests, the rule of the splits), merged key by key; a record without
+        a run takes whatever comes. Raises InputError on a difference.
         """
         with self._lock():
             info = self.info()
+            if not info.get("runs"):
+                info = {"sessions": info.get("sessions", [])}
+            elif "split rule" in same:
+                info.setdefault("split rule", splits.FIRST_RULE)
             for name, value in same.items():
                 info[name] = _merged(f"{self.folder / 'run.json'}: {name}", info.get(name), value)
             info.setdefault("sessions", [])
@@ -97,7 +110,7 @@ class Record:
             self._write_json(info)
 
     def add(self, key, predictions, history, about):
-        """Add one run.
+        """Add one run; one that another process added meanwhile stays as it is.
 
         key: dictionary of KEY. predictions: what `finetune.train` predicts. history: its history. about:
         dictionary of what else to keep in run.json.
@@ -110,6 +123,8 @@ class Record:
             magnification=key["magnification"], **{f"{key['protocol']}-{key['seed']}": predictions.set}
         )
         with self._lock():
+            if self.has(**key):
+                return
             self._append("predictions.csv", kept, key)
             self._append("history.csv", history.reset_index().assign(**key).round(DECIMALS), key)
             self._store_split(split)
@@ -121,20 +136,48 @@ class Record:
         """Where the trained head of a run is kept."""
         return self.folder / "heads" / ("-".join(str(key[name]) for name in KEY) + ".weights.h5")
 
+    def keep_digests(self, fields):
+        """Note the digests of the images behind the heads; `fields` of any magnifications, with file and sha256."""
+        (self.folder / "heads").mkdir(parents=True, exist_ok=True)
+        table = fields[["magnification", "file", "sha256"]]
+        old = self._table_or_none("heads/images.csv")
+        if old is not None:
+            table = pd.concat([old, table]).drop_duplicates(["magnification", "file"], keep="last")
+        self._write("heads/images.csv", table.to_csv(index=False, lineterminator="\n"))
+
+    def set_of(self, key, digest):
+        """The set that an image was in when a head was trained; "none" for a new image, None where nobody knows.
+
+        key: dictionary of KEY. digest: SHA-256 of the image file.
+        """
+        known = self._table_or_none("heads/images.csv")
+        sets = self.split(key["magnification"], key["protocol"], key["seed"])
+        if known is None or sets is None:
+            return None
+        files = known.file[(known.magnification == key["magnification"]) & (known.sha256 == digest)]
+        return next((sets[file] for file in files if file in sets), "none")
+
     def _table(self, name):
+        table = self._table_or_none(name)
+        if table is None:
+            raise InputError(f"{self.folder / name} does not exist; make it with `breakhis run`.")
+        return table
+
+    def _table_or_none(self, name):
         path = self.folder / name
-        try:
-            return pd.read_csv(path, dtype={"slide": str, "file": str})
-        except FileNotFoundError:
-            raise InputError(f"{path} does not exist; make it with `breakhis run`.") from None
+        if not path.exists():
+            return None
+        try:  # a group may be called NA: only an empty cell is one that is missing
+            return pd.read_csv(path, dtype=KINDS, keep_default_na=False, na_values=[""], encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error}).") from None
+            reason = str(error).strip()
+            raise InputError(f"{path} cannot be read ({reason}); restore it or choose another folder.") from None
 
     def _append(self, name, rows, key):
         front = [column for column in COLUMNS if column in rows]
         rows = rows[front + [column for column in rows if column not in front]]
-        with contextlib.suppress(InputError):
-            old = self._table(name)
+        old = self._table_or_none(name)
+        if old is not None:
             same = (old[KEY] == pd.Series(key)[KEY]).all(axis=1)  # left by a process killed between two files
             rows = pd.concat([old[~same], rows])
         rows = rows.sort_values(KEY, kind="stable")
@@ -142,9 +185,9 @@ class Record:
 
     def _store_split(self, split):
         columns = ["magnification", "file", "slide", "label"]
-        with contextlib.suppress(InputError):
-            old = self._table("splits.csv").set_index(columns)
-            split = split.set_index(columns).combine_first(old).reset_index()
+        old = self._table_or_none("splits.csv")
+        if old is not None:
+            split = split.set_index(columns).combine_first(old.set_index(columns)).reset_index()
         names = sorted((name for name in split if name not in columns), key=_split_order)
         split = split[columns + names].sort_values(columns, kind="stable")
         self._write("splits.csv", split.to_csv(index=False, lineterminator="\n"))
@@ -154,19 +197,34 @@ class Record:
 
     def _write(self, name, text):
         path = self.folder / name
-        partial = path.with_name(f".{name}.partial")
+        partial = path.with_name(f".{path.name}.partial")
         try:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror}); what it held before is kept.") from None
 
-    def _lock(self):
+    @contextlib.contextmanager
+    def _lock(self, name=".lock", waiting=None):
+        """Keep other processes out; `waiting` is called when one is in."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return filelock.FileLock(self.folder / ".lock")
+            lock = filelock.FileLock(self.folder / name)
+            try:
+                lock.acquire(timeout=0 if waiting else -1)
+            except filelock.Timeout:
+                waiting()
+                lock.acquire()
         except OSError as error:
-            raise InputError(f"{self.folder} cannot be made ({error.strerror}); choose another folder.") from None
+            raise InputError(f"{self.folder} cannot be written ({error.strerror}); choose another folder.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def session(self, say=lambda message: None):
+        """A context in which no other process adds runs; `say` is called with a line of text where one must wait."""
+        return self._lock(".session", lambda: say(f"another process adds runs to {self.folder}; waiting for it"))
 
 
 def _split_order(name):

@@ -1,9 +1,12 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from breakhis_lib.data import splits
 from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import metrics, records
 
@@ -88,7 +91,7 @@ def test_a_record_refuses_other_settings_or_other_data(record):
 def test_a_failed_write_keeps_what_was_there(record, predictions, history, monkeypatch):
     before = (record.folder / "predictions.csv").read_text()
 
-    def full(self, text):
+    def full(self, text, encoding):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(record.folder), "write_text", full)
@@ -97,11 +100,99 @@ def test_a_failed_write_keeps_what_was_there(record, predictions, history, monke
     assert (record.folder / "predictions.csv").read_text() == before
 
 
+@pytest.mark.parametrize("tear", [b"<<<<<<< ours\n", b"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n", b"200,\xff"])
+@pytest.mark.parametrize("name", ["predictions.csv", "history.csv", "splits.csv"])
+def test_what_cannot_be_read_is_never_overwritten(record, predictions, history, name, tear):
+    path = record.folder / name
+    torn = path.read_bytes() + tear
+    path.write_bytes(torn)
+    with pytest.raises(InputError, match=rf"{name} cannot be read.*restore it"):
+        record.add({**KEY, "seed": 9}, predictions, history, {})
+    assert path.read_bytes() == torn
+    assert not record.has(**{**KEY, "seed": 9})
+
+
+def test_a_stored_split_that_cannot_be_read_is_not_drawn_anew(record):
+    (record.folder / "splits.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"splits\.csv cannot be read"):
+        record.split(200, "slide", 3)
+
+
+@pytest.mark.parametrize("group", ["NA", "null", "None", "nan", "N/A", "1e5", "007", "유방"])
+def test_groups_keep_their_names(record, predictions, history, group):
+    record.add({**KEY, "seed": 9}, predictions.assign(slide=group, file=f"{group}/" + predictions.file), history, {})
+    kept = record.predictions()
+    assert set(kept.slide[kept.seed == 9]) == {group}
+    assert record.split(200, "slide", 9).index[0] == f"{group}/image0.png"
+
+
+def test_a_run_is_there_once_however_often_it_is_added(record, predictions, history):
+    record.add(KEY, predictions.assign(p_malignant=0.0), history, {})
+    assert len(record.info()["runs"]) == 1
+    assert record.predictions().p_malignant.max() == 1.0
+
+
+def test_another_process_waits_for_the_session(record):
+    said = []
+    code = (
+        "import sys; from breakhis_lib.evaluation import records\n"
+        "with records.Record(sys.argv[1]).session():\n    print('in', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(record.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout.readline() == b"in\n"
+    with record.session(lambda message: (said.append(message), other.communicate(b""))):
+        assert "another process adds runs" in said[0]
+
+
+def test_a_record_without_a_run_takes_other_settings(tmp_path):
+    record = records.Record(tmp_path)
+    record.begin({"command": "first"}, settings={"epochs": 2}, positive=None)
+    record.begin({"command": "second"}, settings={"epochs": 9}, positive="x")
+    assert record.info()["settings"] == {"epochs": 9}
+    assert [session["command"] for session in record.info()["sessions"]] == ["first", "second"]
+
+
+def test_runs_of_the_first_rule_of_splits_are_not_mixed_with_others(record, predictions, history):
+    assert "split rule" not in record.info()  # as records were written before rules had names
+    with pytest.raises(InputError, match="split rule is '.*first fold of the rest' in this record"):
+        record.begin({}, **{"split rule": splits.RULE})
+    assert len(record.predictions()) == 3
+
+
+@pytest.mark.parametrize(
+    ("info", "positive"),
+    [
+        ({"classes": ["benign", "malignant"]}, "malignant"),
+        ({"classes": ["NORMAL", "COVID"], "positive": "COVID"}, "COVID"),
+        ({"classes": ["COVID", "NORMAL"], "positive": None}, None),
+    ],
+)
+def test_the_positive_class_is_the_one_that_was_named(tmp_path, info, positive):
+    (tmp_path / "run.json").write_text(json.dumps(info))
+    assert records.Record(tmp_path).positive() == positive
+
+
+def test_an_image_is_known_by_its_content_and_not_by_its_name(record, predictions):
+    assert record.set_of(KEY, "aa") is None  # a record of before, which kept no digests
+    record.keep_digests(predictions.assign(magnification=200, sha256=["aa", "bb", "cc", "dd", "ee"]))
+    assert record.set_of(KEY, "aa") == "train"
+    assert record.set_of(KEY, "dd") == "test"
+    assert record.set_of(KEY, "image0.png") == "none"
+
+
+def test_a_folder_where_nothing_can_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(InputError, match="cannot be written.*choose another folder"):
+        records.Record(tmp_path / "file").begin({})
+
+
 def test_an_absent_or_damaged_record_is_named(tmp_path):
     with pytest.raises(InputError, match="breakhis run"):
         records.Record(tmp_path / "none").predictions()
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(InputError, match=r"run\.json is not JSON"):
+    with pytest.raises(InputError, match=r"run\.json cannot be read"):
         records.Record(tmp_path).info()
 
 
