@@ -23,7 +23,7 @@ MOST_ERRORS = 20
 def write(record, path, reading=readings.DEFAULT_READING):
     """Write the report of a record's runs of one reading.
 
-    record: records.Record. path: of the HTML file. reading: a name in `readings.READINGS` or `baselines.METHODS`.
+    record: records.Record. path: of the HTML file. reading: a name in `readings.READINGS` or `readings.METHODS`.
     Returns the path. Raises InputError when the record has no such run or the file cannot be written.
     """
     predictions, info = record.predictions(), record.info()

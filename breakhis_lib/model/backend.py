@@ -4,6 +4,7 @@ TensorFlow is the default backend; the environment variable KERAS_BACKEND names 
 """
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -11,12 +12,19 @@ import subprocess
 import sys
 import tempfile
 
+from breakhis_lib.errors import InputError
+
 
 @contextlib.contextmanager
 def _held_standard_error():
     """Hold what C++ code writes to file descriptor 2; it is shown only if the block fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # standard error is closed: a scheduled job, or a window without a console
+        yield
+        return
+    if sys.stderr:
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
@@ -32,10 +40,18 @@ def _held_standard_error():
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU's memory is taken as needed
-with _held_standard_error():  # TensorFlow's C++ part speaks before any log level reaches it
-    import keras
+try:
+    with _held_standard_error():  # TensorFlow's C++ part speaks before any log level reaches it
+        import keras
 
-    DEVICE = str(keras.ops.ones(1).device)
+        DEVICE = str(keras.ops.ones(1).device)
+except (ImportError, ValueError) as error:  # ValueError: a name that Keras does not know
+    named = os.environ.get("KERAS_BACKEND") or "of the file keras.json in the folder .keras of your home, or tensorflow"
+    raise InputError(
+        f"Keras' backend {named} cannot be loaded ({error}); install it, or set KERAS_BACKEND=tensorflow."
+    ) from None
+keras.config.set_image_data_format("channels_last")  # whatever a user's keras.json says: the weights are stored so,
+keras.config.set_floatx("float32")  # and records are to be compared
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several heads in one process are meant, no mistake
 
 
@@ -55,12 +71,20 @@ def has_gpu():
 def precision():
     """Keras' dtype policy for this device: mixed_float16 where the card has tensor cores (compute capability 7)."""
     capability = _gpu_query("compute_cap") if has_gpu() else ""
-    return "mixed_float16" if capability and float(capability) >= 7 else "float32"
+    try:
+        return "mixed_float16" if float(capability) >= 7 else "float32"
+    except ValueError:  # no answer, or [N/A]
+        return "float32"
 
 
+@functools.cache
 def _gpu_query(what):
+    """What nvidia-smi says of the first card that this process may use; empty where it says nothing."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return ""
-    answer = subprocess.run([command, f"--query-gpu={what}", "--format=csv,noheader"], capture_output=True, text=True)
-    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout else ""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    card = [f"--id={first}"] if first else []
+    asked = [command, f"--query-gpu={what}", "--format=csv,noheader", *card]
+    answer = subprocess.run(asked, capture_output=True, text=True)
+    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""

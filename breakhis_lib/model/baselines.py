@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from breakhis_lib.data import dataset, images
+from breakhis_lib.data import dataset, frames, images
 from breakhis_lib.model import readings
 
 STRENGTHS = np.geomspace(1e-5, 1e2, 15)  # inverse regularisation, of which the validation set chooses
@@ -31,15 +31,14 @@ def colour(fields):
     return np.array([np.r_[image.mean(axis=0), image.std(axis=0)] for image in pixels])
 
 
-METHODS = {"logistic": "logistic regression on the frozen features", "colour": "logistic regression on six colours"}
-
-
 def fit_logistic(inputs, fields, sets):
     """Fit a logistic regression on the training images, its strength chosen by the loss on the validation images.
 
     inputs: array of shape (fields, numbers). fields, sets: as for `finetune.train`.
     Returns readings.Trained without a head; its history has a row for each strength tried, weakest fit first.
     """
+    frames.check_fields(fields)
+    frames.check_sets(fields, sets)
     started = time.monotonic()
     labels, classes = fields.label.to_numpy(), dataset.class_names(fields)
     rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,11 +21,14 @@ import filelock
 import numpy as np
 
 from breakhis_lib import cache
-from breakhis_lib.data import images
+from breakhis_lib.data import frames, images
 from breakhis_lib.errors import InputError
 from breakhis_lib.model import backend, network, readings
 from breakhis_lib.model import weights as imagenet
 
+PREPARATION = (
+    1  # raised by hand whenever `prepare` or `scale` would give other numbers: stored features are then made anew
+)
 BATCH = 16  # images a forward pass; more is not faster on a CPU
 READERS = 2  # threads that decode and resize while the network computes
 VIEWS = 8  # the dihedral group: four quarter turns, each with its mirror image
@@ -70,6 +74,7 @@ def recipe(reading=readings.DEFAULT_READING, size=readings.SIZE, views=1, precis
     """What a store's features depend on besides the images; its digest names the store's folder."""
     return {
         "weights": imagenet.TENSORS_SHA256,
+        "preparation": PREPARATION,
         "cut": readings.reading_named(reading).first or "global average",
         "size": list(size),
         "views": views,
@@ -104,23 +109,24 @@ def extract(
         raise InputError(f"{VIEWS} views need a square size, not {size[0]}x{size[1]}; quarter turns would not fit.")
     if precision not in ("float16", "float32"):
         raise InputError(f"precision {precision!r} is not known; choose float16 or float32.")
+    frames.check_fields(fields, "path", "sha256")
     made_from = recipe(reading, size, views, precision)
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache.folder() / "features" / key
-    folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        report("another process computes features of this recipe; waiting for it")
-        lock.acquire()
-    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            report("another process computes features of this recipe; waiting for it")
+            lock.acquire()
         unreadable = _complete(folder, made_from, fields, reading, tensors, progress)
-        done = {digest: row for row, digest in enumerate(_whole_names(folder / "rows.txt"))}
-        shape = tuple(json.loads((folder / "recipe.json").read_text())["shape"])
+        shape, names = _stored(folder, made_from)
+        done = {digest: row for row, digest in enumerate(names)}
     except OSError as error:
         raise InputError(
-            f"{folder}: {error.strerror}; free some space or set BREAKHIS_CACHE to another disk."
+            f"{folder}: {error.strerror}; free some space, or set BREAKHIS_CACHE to a folder that can be written."
         ) from None
     finally:
         lock.release()
@@ -133,28 +139,26 @@ def extract(
 
 def _complete(folder, made_from, fields, reading, tensors, progress):
     """Compute and append the rows that the store lacks; returns the unreadable fields with their reasons."""
-    data, names = folder / "rows.bin", folder / "rows.txt"
-    names.touch()
-    done = _whole_names(names)
+    shape, done = _stored(folder, made_from)
     readable = fields[fields.sha256.notna()]
     unreadable = {index: f"{path} cannot be read" for index, path in fields.path[fields.sha256.isna()].items()}
     todo = readable[~readable.sha256.isin(done)].drop_duplicates("sha256")
-    if todo.empty and done:
+    if todo.empty:
         return unreadable
     trunk, _ = network.build(reading, size=tuple(made_from["size"]), tensors=tensors)
     shape = (made_from["views"], *trunk.output_shape[1:])
-    row_bytes = math.prod(shape) * np.dtype(made_from["precision"]).itemsize
-    (folder / "recipe.json").write_text(json.dumps({**made_from, "shape": shape}, indent=1))
-    done = done[: data.stat().st_size // row_bytes if data.exists() else 0]
-    todo = readable[~readable.sha256.isin(done)].drop_duplicates("sha256")
+    row_bytes = _row_bytes(shape, made_from)
+    partial = folder / ".recipe.json.partial"
+    partial.write_text(json.dumps({**made_from, "shape": shape}, indent=1), encoding="utf-8")
+    partial.replace(folder / "recipe.json")
     free = shutil.disk_usage(folder).free
     if free < row_bytes * len(todo):
         raise InputError(
             f"{folder} has {free / 1e9:.1f} GB free, the features of {len(todo)} images need "
             f"{row_bytes * len(todo) / 1e9:.1f} GB; free some space or set BREAKHIS_CACHE to another disk."
         )
-    names.write_text("".join(f"{digest}\n" for digest in done))
-    with open(data, "ab") as row_file, open(names, "a") as name_file:
+    (folder / "rows.txt").write_text("".join(f"{digest}\n" for digest in done), encoding="utf-8")
+    with open(folder / "rows.bin", "ab") as row_file, open(folder / "rows.txt", "a", encoding="utf-8") as name_file:
         row_file.truncate(row_bytes * len(done))
         finished = 0
         progress(finished, len(todo))
@@ -162,20 +166,39 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
             if len(indices):
                 rows = embed(trunk, pixels).astype(made_from["precision"])
                 row_file.write(rows.tobytes())
-                row_file.flush()  # a row is on disk before its name is
-                name_file.write("".join(f"{digest}\n" for digest in todo.sha256[indices]))
+                row_file.flush()
+                os.fsync(row_file.fileno())  # a row is on disk before its name is
+                name_file.write("".join(f"{digest}\n" for digest in todo.sha256.loc[indices]))
                 name_file.flush()
             for index, reason in problems.items():
-                same = readable.index[readable.sha256 == todo.sha256[index]]
+                same = readable.index[readable.sha256 == todo.sha256.loc[index]]
                 unreadable.update(dict.fromkeys(same, reason))
             finished += len(indices) + len(problems)
             progress(finished, len(todo))
     return unreadable
 
 
-def _whole_names(path):
-    """The digests in rows.txt; a kill may leave half a line at its end, which is left out."""
-    return list(itertools.takewhile(lambda digest: len(digest) == 64, path.read_text().splitlines()))
+def _row_bytes(shape, made_from):
+    return math.prod(shape) * np.dtype(made_from["precision"]).itemsize
+
+
+def _stored(folder, made_from):
+    """The shape of a row and the digests of the whole rows that a store holds: None and none where it cannot be used.
+
+    What a kill, a crash or a copy left torn is left out, and computed again: a recipe that is no JSON, half a line at
+    the end of the names, names beyond the rows, and rows of zeros at the end, which no image has.
+    """
+    try:
+        shape = tuple(json.loads((folder / "recipe.json").read_text(encoding="utf-8"))["shape"])
+        lines = (folder / "rows.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+        held = (folder / "rows.bin").stat().st_size // _row_bytes(shape, made_from)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None, []
+    names = list(itertools.takewhile(lambda digest: len(digest) == 64, lines))[:held]
+    rows = np.memmap(folder / "rows.bin", made_from["precision"], "r", shape=(held, *shape)) if names else []
+    while names and not rows[len(names) - 1].any():
+        names.pop()
+    return shape, names
 
 
 def _batches(fields, made_from):

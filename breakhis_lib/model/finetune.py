@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from breakhis_lib.data import dataset
+from breakhis_lib.data import dataset, frames, splits
 from breakhis_lib.errors import InputError
-from breakhis_lib.model import backend, network, readings
+from breakhis_lib.model import network, readings
 from breakhis_lib.model.backend import keras
 
 
@@ -76,11 +76,14 @@ def train(
     but the first: p_malignant. Raises InputError on a value out of range, or when the loss is no longer a number.
     """
     settings = settings or readings.Settings()
-    readings.validate(settings)
+    readings.validate(settings, size, (reading,))
+    frames.check_fields(fields)
+    frames.check_sets(fields, sets)
     views = features.array.shape[1]
     if settings.augment and views == 1:
         raise InputError("augment needs features of eight views; extract them with views=8.")
     classes = dataset.class_names(fields)
+    splits.check("image", seed)
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
     _, head = network.build(reading, len(classes), settings.batch_norm, settings.dropout, size, tensors)
@@ -88,7 +91,6 @@ def train(
         _optimizer(settings),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile="auto" if backend.has_gpu() else False,  # XLA is slow on a CPU
     )
     labels = fields.label.to_numpy()
     rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}

@@ -7,7 +7,10 @@ never counted: their numbers, and Keras' automatic names, differ between version
 Source of the network: Chollet 2017, "Xception: Deep Learning with Depthwise Separable Convolutions".
 """
 
+import errno
 import math
+import os
+import shutil
 
 from breakhis_lib.errors import InputError
 from breakhis_lib.model import backend, readings
@@ -22,8 +25,7 @@ def xception(size=readings.SIZE, tensors=None):
     returns, loaded from the cache if left out.
     Returns a keras.Model from (batch, height, width, 3) in [-1, 1] to (batch, h, w, 2048).
     """
-    if min(size) < 71:
-        raise InputError(f"size {size[0]}x{size[1]} is too small; Xception needs at least 71 pixels a side.")
+    readings.validate(readings.Settings(), size)
     base = keras.applications.Xception(weights=None, include_top=False, input_shape=(*size, 3))
     base.set_weights([array for _, _, array in (tensors or imagenet.load())])
     return base
@@ -69,10 +71,7 @@ def build(
     """
     if classes < 2:
         raise InputError(f"{classes} class is too few; a classifier needs two or more.")
-    if batch_norm not in ("inference", "batch"):
-        raise InputError(f"batch_norm {batch_norm!r} is not known; choose inference or batch.")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout {dropout} is out of range; expected 0 or more and less than 1.")
+    readings.validate(readings.Settings(dropout=dropout, batch_norm=batch_norm), size, (reading,))
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype or backend.precision())
     try:
@@ -92,6 +91,7 @@ def build(
         keras.config.set_dtype_policy(before)
 
 
+@keras.saving.register_keras_serializable("breakhis_lib")
 class InInferenceMode(keras.layers.Layer):
     """A model that normalises as at prediction time while it is trained.
 
@@ -104,9 +104,37 @@ class InInferenceMode(keras.layers.Layer):
         super().__init__(name=model.name)
         self.model = model
 
+    def get_config(self):
+        """What makes the layer again."""
+        return {"model": keras.saving.serialize_keras_object(self.model)}
+
+    @classmethod
+    def from_config(cls, config):
+        """The layer again, with new weights."""
+        return cls(keras.saving.deserialize_keras_object(config["model"]))
+
     def call(self, inputs):
         """The model's output, whatever `training` the caller asks for."""
         return self.model(inputs, training=False)
+
+
+def save_head(head, path):
+    """Write a head's weights whole or not at all; InputError where there is no room or no permission.
+
+    path: of a .weights.h5 file; its folder is made.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        needed = 4 * head.count_params() + 1_000_000
+        if shutil.disk_usage(path.parent).free < needed:  # asked first: a disk that fills up under HDF5 ends in a crash
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        head.save_weights(partial)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise InputError(f"{path} cannot be written ({reason}); free some space or choose another folder.") from None
 
 
 def count_parameters(head):

@@ -12,6 +12,8 @@ import pandas as pd
 from breakhis_lib.errors import InputError
 
 OPTIMIZERS = ("adam", "sgd")
+BATCH_NORMS = ("inference", "batch")
+MIN_SIZE = 71  # pixels a side
 SIZE = (299, 299)  # height and width in pixels that Xception was trained on
 
 
@@ -57,12 +59,14 @@ READINGS = {
     "probe": Reading(None, (), "no layer of Xception: only the new softmax layer (a linear probe)"),
 }
 DEFAULT_READING = "block14"
+METHODS = {"logistic": "logistic regression on the frozen features", "colour": "logistic regression on six colours"}
 
 
 def reading_named(name):
     """The reading of that name; InputError that lists the names when there is none."""
     if name not in READINGS:
-        raise InputError(f"reading {name!r} is not known; choose one of {', '.join(READINGS)}.")
+        there = ", ".join([*READINGS, *METHODS])
+        raise InputError(f"reading {name!r} is not known; choose one of {there}.")
     return READINGS[name]
 
 
@@ -100,12 +104,35 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def validate(settings):
-    """Raise InputError, naming the value, when a setting is out of range."""
+def validate(settings, size=SIZE, names=()):
+    """Raise InputError, naming the value, when a setting is out of range or does not fit the others.
+
+    settings: Settings. size: (height, width) in pixels. names: of READINGS or METHODS, what will be trained.
+    """
     for name, least in (("epochs", 1), ("patience", 0), ("batch_size", 1)):
         if getattr(settings, name) < least:
             raise InputError(f"{name} is {getattr(settings, name)}; expected {least} or more.")
-    if settings.optimizer not in OPTIMIZERS:
-        raise InputError(f"optimizer {settings.optimizer!r} is not known; choose one of {', '.join(OPTIMIZERS)}.")
     if not 0 < settings.learning_rate < 1:
         raise InputError(f"learning_rate is {settings.learning_rate}; expected more than 0 and less than 1.")
+    if not 0 <= settings.dropout < 1:
+        raise InputError(f"dropout {settings.dropout} is out of range; expected 0 or more and less than 1.")
+    for name, known in (("optimizer", OPTIMIZERS), ("batch_norm", BATCH_NORMS)):
+        if getattr(settings, name) not in known:
+            raise InputError(f"{name} {getattr(settings, name)!r} is not known; choose one of {', '.join(known)}.")
+    if min(size) < MIN_SIZE:
+        raise InputError(f"size {size[0]}x{size[1]} is too small; Xception needs at least {MIN_SIZE} pixels a side.")
+    if settings.augment and size[0] != size[1]:
+        raise InputError(f"augment needs a square size, not {size[0]}x{size[1]}; quarter turns would not fit.")
+    for name in names:
+        if name not in METHODS:
+            check_batch_norm(settings.batch_norm, name)
+
+
+def check_batch_norm(batch_norm, name):
+    """Raise InputError for a reading that is not known, or that trains no BatchNorm layer which batches could move."""
+    trained = reading_named(name).trained
+    if batch_norm == "batch" and trained is not None:
+        raise InputError(
+            f"reading {name} trains no BatchNorm layer, so that batch_norm batch would change nothing; "
+            "choose batch_norm inference, or another reading."
+        )

@@ -63,12 +63,17 @@ def locate(path=None, report=lambda message: None):
     """What `ensure` and `load` return, as a pair: the file's path and its verified tensors, read once."""
     path = path or os.environ.get("BREAKHIS_WEIGHTS")
     cached = cache.folder() / FILE_NAME
+    if not path and cached.exists() and not os.access(cached.parent, os.W_OK):
+        return cached, read(cached)  # a class room's cache, which nobody here may write: no lock is needed
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{cached}.lock"):
             return _locate(path, cached, report)
     except OSError as error:
-        raise InputError(f"{error.filename or cached} cannot be used ({error.strerror}); set BREAKHIS_CACHE.") from None
+        raise InputError(
+            f"{error.filename or cached} cannot be used ({error.strerror}); set BREAKHIS_CACHE to a folder that can be "
+            "written, and BREAKHIS_WEIGHTS to the weights file where that lies elsewhere."
+        ) from None
 
 
 def _locate(path, cached, report):

@@ -1,11 +1,13 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -187,3 +189,64 @@ def test_two_processes_take_turns_and_compute_each_image_once(slides, fields, re
     assert sum("waiting for it" in text for text in texts) == 1
     assert sum(f"{len(fields)} {len(fields)}" in text for text in texts) == 1, "one computed, the other found it done"
     assert rows_on_disk() == len(fields)
+
+
+def store():
+    return next((cache.folder() / "features").iterdir())
+
+
+def test_an_index_with_repeats_is_refused_and_the_store_left_alone(fields, ready):
+    extract(fields[:2])
+    before = (store() / "rows.txt").read_text()
+    with pytest.raises(InputError, match="index holds 0 twice"):
+        extract(pd.concat([fields[:4], fields[:4].assign(sha256="f" * 64)]))
+    assert (store() / "rows.txt").read_text() == before
+
+
+def test_fields_whose_index_is_not_a_count_get_their_own_features(fields, ready):
+    forward, _ = extract(fields[:4])
+    shutil.rmtree(cache.folder() / "features")
+    some = fields[:4].set_axis([7, 3, 1, 0])
+    found, _ = extract(some)
+    np.testing.assert_allclose(found.take(np.arange(4)), forward.take(np.arange(4)), atol=1e-2)
+
+
+def torn_recipe(folder):
+    (folder / "recipe.json").write_text('{"weights": "')
+
+
+def short_rows(folder):
+    with open(folder / "rows.bin", "r+b") as file:
+        file.truncate((folder / "rows.bin").stat().st_size - 10)
+
+
+def zero_rows(folder):
+    whole = (folder / "rows.bin").stat().st_size
+    with open(folder / "rows.bin", "r+b") as file:
+        file.truncate(whole * 2 // 3)
+        file.truncate(whole)
+
+
+def no_rows(folder):
+    (folder / "rows.bin").unlink()
+
+
+@pytest.mark.parametrize(("tear", "again"), [(torn_recipe, 3), (short_rows, 1), (zero_rows, 1), (no_rows, 3)])
+def test_a_torn_store_heals_itself(fields, ready, tear, again):
+    before = extract(fields[:3])[0].take(np.arange(3))
+    tear(store())
+    assert computed(fields[:3]) == again
+    np.testing.assert_allclose(extract(fields[:3])[0].take(np.arange(3)), before, atol=1e-2)
+
+
+def test_features_of_another_preparation_are_made_anew(fields, ready, monkeypatch):
+    extract(fields[:1])
+    monkeypatch.setattr(features, "PREPARATION", features.PREPARATION + 1)
+    assert computed(fields[:1]) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named(fields, ready, monkeypatch):
+    ready.mkdir(exist_ok=True)
+    (ready / "features").touch()
+    with pytest.raises(InputError, match="set BREAKHIS_CACHE to a folder that can be written"):
+        extract(fields)

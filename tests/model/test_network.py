@@ -1,3 +1,9 @@
+import json
+import os
+import subprocess
+import sys
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
@@ -126,3 +132,87 @@ def test_bad_values_are_named(tensors, arguments, message):
 def test_the_device_is_one_line():
     assert backend.device().startswith(("CPU", "GPU"))
     assert "\n" not in backend.device()
+
+
+def test_a_head_can_be_saved_whole_and_loaded_again(tensors, pixels, tmp_path):
+    trunk, head = network.build(size=SMALL, tensors=tensors)
+    found = trunk.predict_on_batch(pixels)
+    head.save(tmp_path / "head.keras")
+    again = keras.saving.load_model(tmp_path / "head.keras")
+    np.testing.assert_array_equal(head.predict_on_batch(found), again.predict_on_batch(found))
+
+
+def test_weights_of_a_head_are_written_whole_or_not_at_all(tensors, tmp_path, monkeypatch):
+    _, head = network.build("probe", size=SMALL, tensors=tensors)
+    path = tmp_path / "heads" / "a.weights.h5"
+    network.save_head(head, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(network.shutil, "disk_usage", lambda folder: namedtuple("Usage", "free")(1000))
+    with pytest.raises(
+        InputError, match=r"a\.weights\.h5 cannot be written \(No space left on device\)"
+    ):
+        network.save_head(head, path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("reading", ["sepconv4", "probe"])
+def test_batch_statistics_are_refused_where_no_batch_norm_layer_trains(reading):
+    settings = readings.Settings(batch_norm="batch")
+    readings.validate(settings, names=("block14", "logistic"))
+    with pytest.raises(InputError, match=f"reading {reading} trains no BatchNorm layer"):
+        readings.validate(settings, names=(reading,))
+
+
+def test_every_reading_is_counted_here():
+    assert set(COUNTS) == set(readings.READINGS)
+
+
+def imports_keras(tmp_path, settings=None, **environment):
+    """Import the backend in a process of its own whose home has such a keras.json."""
+    if settings:
+        (tmp_path / ".keras").mkdir()
+        (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
+    code = (
+        "from breakhis_lib.errors import InputError\ntry:\n    from breakhis_lib.model import backend\n"
+        "except InputError as error:\n    print(error)\nelse:\n"
+        "    print(backend.keras.config.image_data_format(), backend.keras.config.floatx())"
+    )
+    home = {"HOME": str(tmp_path), "KERAS_HOME": str(tmp_path / ".keras")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **home, **environment}, capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_personal_keras_json_changes_nothing(tmp_path):
+    settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-7, "backend": "tensorflow"}
+    assert "channels_last float32" in imports_keras(tmp_path, settings)
+
+
+@pytest.mark.parametrize("backend_name", ["theano", "numpy_of_old"])
+def test_a_backend_that_is_not_there_is_named(tmp_path, backend_name):
+    said = imports_keras(tmp_path, KERAS_BACKEND=backend_name)
+    assert f"backend {backend_name} cannot be loaded" in said
+    assert "set KERAS_BACKEND=tensorflow" in said
+
+
+def test_keras_loads_with_standard_error_closed():
+    code = "import os, sys; os.close(2); sys.stderr = None\n"
+    code += "from breakhis_lib.model import backend; print(backend.device())"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith(("CPU", "GPU"))
+
+
+@pytest.mark.parametrize(("answer", "policy"), [("9.0", "mixed_float16"), ("6.1", "float32"), ("[N/A]", "float32")])
+def test_precision_follows_the_card_that_the_process_may_use(tmp_path, monkeypatch, answer, policy):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f'#!/bin/sh\ncase "$*" in *--id=2*) echo "{answer}";; *) echo 1.0;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
+    monkeypatch.setattr(backend, "has_gpu", lambda: True)
+    backend._gpu_query.cache_clear()
+    assert backend.precision() == policy
+    backend._gpu_query.cache_clear()

