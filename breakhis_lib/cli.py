@@ -12,27 +12,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
 
-from breakhis_lib import __version__
+from breakhis_lib import __version__, console
 from breakhis_lib.errors import InputError
 
 HEADS = 5  # trained before a process is replaced by a fresh one
 CONTINUED = "BREAKHIS_CONTINUED"  # set for a process that goes on with another's work
-FEW = 5  # findings of a kind that `check` prints unless told otherwise
-output = Console(soft_wrap=True, highlight=False)
-errors = Console(stderr=True, soft_wrap=True)
 app = typer.Typer(
     help="From Slide to Softmax: fine-tune the top of an ImageNet-trained Xception on breast tumour images.\n\n"
     "The journey: practice (or download), check, run, table, predict. Not for clinical use.",
@@ -49,25 +34,6 @@ Weights = Annotated[
 ]
 
 
-def _progress(in_bytes=False):
-    counts = [DownloadColumn(), TransferSpeedColumn()] if in_bytes else [MofNCompleteColumn()]
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        *counts,
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-    )
-
-
-def _bar(progress, description):
-    """A callback (done, total) that moves one bar."""
-    task = progress.add_task(description, total=None, note="")
-    return lambda done, total: progress.update(task, completed=done, total=total)
-
-
 @app.command(epilog="Example:  breakhis practice slides --seed 7")
 def practice(
     folder: Annotated[
@@ -79,17 +45,19 @@ def practice(
 ):
     """Make simulated slides, in BreakHis' layout and naming: 24 slides, 384 images."""
     made = _practice(folder, seed, slides_per_subtype=slides_per_subtype, images_per_magnification=images)
-    count = sum(1 for _ in made.rglob("*.png"))
+    count = sum(1 for _ in made.rglob("SOB_*-00-*.png"))
     where = f" --data {folder}" if folder else ""
-    output.print(f"{count} simulated images (drawings, not tissue) in {made}\nNext: breakhis run{where}")
+    console.output.print(f"{count} simulated images (drawings, not tissue) in {made}\nNext: breakhis run{where}")
 
 
 def _practice(folder=None, seed=2026, **numbers):
     from breakhis_lib import cache
     from breakhis_lib.practice import slides
 
-    with _progress() as progress:
-        return slides.make(folder or cache.folder() / "practice", seed, progress=_bar(progress, "simulated"), **numbers)
+    with console.progress() as progress:
+        return slides.make(
+            folder or cache.folder() / "practice", seed, progress=console.bar(progress, "simulated"), **numbers
+        )
 
 
 @app.command(epilog="Example:  breakhis download breakhis   (about 4 GB; stopped, it goes on where it was)")
@@ -101,13 +69,15 @@ def download(
     """Fetch BreakHis from its authors' address and unpack it."""
     from breakhis_lib.data import download as module
 
-    with _progress(in_bytes=True) as progress:
-        unpacked = _bar(progress, "unpack")
+    with console.progress(in_bytes=True) as progress:
+        unpacked = console.bar(progress, "unpack")
         if archive:
             made = module.fetch(folder, archive=archive, unpacked=unpacked)
         else:
-            made = module.fetch(folder, url or module.OFFICIAL_URL, _bar(progress, "download"), unpacked=unpacked)
-    output.print(f"BreakHis is in {made}. Next: breakhis check {made}")
+            made = module.fetch(
+                folder, url or module.OFFICIAL_URL, console.bar(progress, "download"), unpacked=unpacked
+            )
+    console.output.print(f"BreakHis is in {made}. Next: breakhis check {made}")
 
 
 @app.command(epilog="Example:  breakhis check breakhis   (exit code 0: nothing to report, 1: something is)")
@@ -118,34 +88,24 @@ def check(
     """Compare a folder with BreakHis' official list: missing, extra, damaged, odd, doubled images."""
     from breakhis_lib.data import inventory
 
-    with _progress() as progress:
-        report = inventory.inspect(folder, progress=_bar(progress, "images read"))
+    with console.progress() as progress:
+        report = inventory.inspect(folder, progress=console.bar(progress, "images read"))
     counts = report.counts
     layouts = {
         "breakhis": "BreakHis' layout", "simulated": "simulated practice slides", "classes": "one sub-folder a class"
     }  # fmt: skip
-    output.print(f"{folder}: {counts['images']} images in {layouts[report.layout]}, {counts['readable']} can be read.")
+    console.output.print(
+        f"{folder}: {counts['images']} images in {layouts[report.layout]}, {counts['readable']} can be read."
+    )
     if report.layout == "breakhis":
-        output.print(f"{counts['official_present']} of the {counts['official']:,} official images are there.")
-        output.print(
+        console.output.print(f"{counts['official_present']} of the {counts['official']:,} official images are there.")
+        console.output.print(
             "Slide 13412 is filed both as ductal (DC) and as lobular (LC): of its "
             f"{counts['twin_pairs']} pairs of twins {counts['twin_pairs_present']} are there, "
             f"{counts['twin_pairs_identical']} with the same pixels."
         )
-    _print_findings(report.findings, inventory.KINDS, every)
+    console.findings(report.findings, inventory.KINDS, every)
     raise typer.Exit(1 if (report.findings.kind != "twin").any() else 0)  # BreakHis itself has the twins
-
-
-def _print_findings(findings, kinds, every):
-    if findings.empty:
-        output.print("Nothing to report.")
-    for kind, rows in findings.groupby("kind", observed=True):
-        output.print(f"\n[bold]{kind}[/bold] ({len(rows)}): {kinds[kind]}")
-        shown = rows if every else rows[:FEW]
-        for row in shown.itertuples():
-            output.print(f"  {escape(row.file)}: {escape(row.detail)}")
-        if len(rows) > len(shown):
-            output.print(f"  ... and {len(rows) - len(shown)} more; --all lists them")
 
 
 @app.command()
@@ -153,25 +113,21 @@ def weights(path: Annotated[Path | None, typer.Argument(help="A file of your own
     """Fetch and verify Xception's ImageNet weights (84 MB, once)."""
     from breakhis_lib.model import weights as module
 
-    file, tensors = module.locate(path, _say)
+    file, tensors = module.locate(path, console.say)
     numbers = sum(array.size for _, _, array in tensors)
-    output.print(f"{file}: {len(tensors)} tensors, {numbers:,} numbers, digest verified.")
-
-
-def _say(message):
-    errors.print(message, highlight=False)
+    console.output.print(f"{file}: {len(tensors)} tensors, {numbers:,} numbers, digest verified.")
 
 
 def _parts(text, kind=str):
-    try:
-        return tuple(dict.fromkeys(kind(part) for part in text.replace(",", " ").split()))
-    except ValueError:
-        raise InputError(f"{text!r} is not a list of whole numbers such as 40,100,200.") from None
+    parts = text.replace(",", " ").split()
+    if kind is int and not all(part.isdecimal() for part in parts):
+        raise InputError(f"{text!r} is not understood; list whole numbers, each by itself, such as 0,1,2.")
+    return tuple(dict.fromkeys(map(kind, parts)))
 
 
 def _size(text):
     parts = text.lower().split("x")
-    if not all(part.isdigit() for part in parts) or len(parts) > 2:
+    if not all(part.isdecimal() for part in parts) or len(parts) > 2:
         raise InputError(f"size {text!r} is not understood; expected 299, or HEIGHTxWIDTH such as 299x455.")
     return int(parts[0]), int(parts[-1])
 
@@ -193,7 +149,12 @@ def run(
         Path | None, typer.Option(help="Folder for the record; default: results/NAME, NAME being the data folder's.")
     ] = None,
     magnifications: Annotated[str, typer.Option(help="For instance 40,100,200,400; default: all there are.")] = "",
-    protocols: Annotated[str, typer.Option(help="How to split: image, slide, number, official.")] = "image,slide",
+    protocols: Annotated[
+        str,
+        typer.Option(
+            help="How to split: image, slide, number, official; default: image,slide, as far as slides are known."
+        ),
+    ] = "",
     readings: Annotated[
         str,
         typer.Option(
@@ -215,13 +176,18 @@ def run(
     shuffle_labels: Annotated[
         str, typer.Option(help="A control: give the images (image) or the slides (slide) each other's labels.")
     ] = "",
-    groups: Annotated[Path | None, typer.Option(help="CSV file,group for a folder of classes.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="For a folder of classes: CSV file,group, the patient or slide of each image.")
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(help="Of two classes the one to find, for sensitivity; default: malignant, if it is one."),
+    ] = None,
     weights: Weights = None,
 ):
     """Train and test: every magnification, protocol, reading and seed; stopped, it goes on where it was."""
-    with errors.status("Loading Keras ..."):
-        from breakhis_lib import experiment
-        from breakhis_lib.model.readings import Settings
+    from breakhis_lib import experiment
+    from breakhis_lib.model.readings import Settings
 
     plan = experiment.Plan(
         _parts(magnifications, int),
@@ -232,18 +198,27 @@ def run(
         _size(size),
         shuffle=shuffle_labels,
     )
+    experiment.check(plan)
     data = data or _practice()
     results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
     continued = os.environ.pop(CONTINUED, None)
-    with _progress() as progress:
+    with console.progress() as progress:
         record, left = experiment.run(
-            data, results, plan, weights, groups, None if continued else _command(), _watcher(progress), HEADS
+            data,
+            results,
+            plan,
+            weights,
+            groups,
+            None if continued else _command(),
+            console.Bars(progress),
+            HEADS,
+            positive,
         )
     if left:
         _continue_afresh()
-    output.print(f"Recorded in {record.folder}.")
+    console.output.print(f"Recorded in {record.folder}.")
     for reading in plan.readings:
-        _print_table4(record, reading)
+        console.table4(record, reading)
 
 
 def _continue_afresh():
@@ -251,7 +226,7 @@ def _continue_afresh():
 
     Some 80 MB a head are kept whatever Keras is told (keras-team/keras, issue 20552).
     """
-    command = [sys.executable, "-m", "breakhis_lib.cli", *sys.argv[1:]]
+    command = [sys.executable, "-P", "-m", "breakhis_lib.cli", *sys.argv[1:]]  # -P: no module of the user's folder
     os.environ[CONTINUED] = "1"
     if os.name == "nt":  # Windows would return to the shell at once
         sys.exit(subprocess.call(command))
@@ -262,130 +237,44 @@ def _command():
     return shlex.join(["breakhis", *sys.argv[1:]])
 
 
-def _watcher(progress):
-    from breakhis_lib import experiment
-
-    class Bars(experiment.Watcher):
-        def __init__(self):
-            self.name = self.task = None
-
-        def _bar(self, name, total):
-            """The bar of what is being done; the one before it goes."""
-            if name != self.name:
-                if self.task is not None:
-                    progress.remove_task(self.task)
-                self.name, self.task = name, progress.add_task(name, total=total, note="")
-
-        def say(self, message):
-            progress.console.print(message, highlight=False)
-
-        def features(self, magnification, done, total):
-            self._bar(f"x{magnification}: frozen trunk, images", total)
-            speed = progress.tasks[-1].speed
-            progress.update(self.task, completed=done, note=f"{speed:.1f} images/s" if speed else "")
-            if done == total:
-                self.say(f"x{magnification}: features of {total} images computed")
-
-        def epoch(self, name, epoch, epochs, logs):
-            self._bar(f"{name}, epochs", epochs)
-            if logs:
-                note = f"validation loss {logs['val_loss']:.3f}, accuracy {logs['val_accuracy']:.3f}"
-                progress.update(self.task, completed=epoch, note=note)
-
-        def trained(self, name, trained):
-            best = trained.history.loc[trained.best_epoch]
-            self.say(
-                f"{name}: {trained.seconds:.0f} s, best epoch {trained.best_epoch} of {len(trained.history)}, "
-                f"validation accuracy {best.val_accuracy:.3f}"
-            )
-
-    return Bars()
-
-
 @app.command(epilog="Example:  breakhis table results/breakhis-subset")
 def table(
     results: Annotated[list[Path] | None, typer.Argument(help="Records; default: all below results/.")] = None,
-    reading: Annotated[str, typer.Option(help='Which reading of "top four layers", or which control.')] = "block14",
+    reading: Annotated[
+        str | None, typer.Option(help='Which reading of "top four layers", or which control; default: block14, if run.')
+    ] = None,
     runs: Annotated[bool, typer.Option("--runs", help="Instead, a row for every kind of run, to compare.")] = False,
 ):
     """Print the paper's Table 4 four ways: the paper's, ours by image, ours by slide, the majority class."""
     from breakhis_lib.evaluation import records
 
-    folders = results or sorted(path.parent for path in Path("results").glob("*/run.json"))
+    folders = results or sorted(path.parent for path in Path("results").rglob("run.json"))
     if not folders:
         raise InputError("there is no record below results/; make one with `breakhis run`, or name its folder.")
     if runs:
-        _print_runs(folders)
+        console.runs(folders)
         return
-    for folder in folders:
-        _print_table4(records.Record(folder), reading)
+    for record in map(records.Record, folders):
+        console.table4(record, reading or record.main_reading())
 
 
 @app.command(epilog="Example:  breakhis report results/breakhis-subset")
 def report(
     results: Annotated[Path, typer.Argument(help="The record's folder.")],
     to: Annotated[Path | None, typer.Option(help="HTML file to write; default: NAME-report.html here.")] = None,
-    reading: Annotated[str, typer.Option(help='Which reading of "top four layers", or which control.')] = "block14",
+    reading: Annotated[
+        str | None, typer.Option(help='Which reading of "top four layers", or which control; default: block14, if run.')
+    ] = None,
 ):
     """Write one page about a record: tables, curves, calibration, thresholds, worst errors, leakage, provenance."""
     from breakhis_lib.evaluation import records
     from breakhis_lib.evaluation import report as page
 
     record = records.Record(results)
-    with errors.status("Drawing slides again, for the intervals ..."):
-        path = page.write(record, to or Path(f"{record.folder.resolve().name}-report.html"), reading)
-    output.print(f"Written to {path}; it opens in any browser, without a network.")
-
-
-def _print_runs(folders):
-    from breakhis_lib.evaluation import tables
-
-    shown = Table(title="Every kind of run: accuracy in percent")
-    names = (
-        "record",
-        "magnification",
-        "split by",
-        "reading",
-        "validation",
-        "test",
-        "95 % interval",
-        "majority",
-        "runs",
-    )
-    for name in names:
-        shown.add_column(
-            name, justify="left" if name in ("record", "split by", "reading") else "right", overflow="fold"
-        )
-    for (folder, magnification, protocol, reading), row in tables.runs(folders).iterrows():
-        figures = [f"{row.validation:.1f}", f"{row.accuracy:.1f}", f"{row.low:.1f} to {row.high:.1f}"]
-        counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
-        shown.add_row(folder, f"x{magnification}", protocol, reading, *figures, *counts)
-    shown.caption = "Mean over runs; interval: bootstrap over slides. Choose by validation, not by test."
-    Console(width=None if sys.stdout.isatty() else 110).print(shown)
-
-
-def _print_table4(record, reading="block14"):
-    from breakhis_lib.evaluation import tables
-
-    found = tables.four_ways(record.predictions(), reading)
-    kind = "SIMULATED slides, " if record.is_simulated() else ""
-    shown = Table(title=f"Table 4 four ways, test accuracy in percent: {kind}{record.folder} ({reading})")
-    for name in ("magnification", "way", "accuracy", "95 % interval", "runs", "images", "slides"):
-        shown.add_column(name, justify="left" if name == "way" else "right")
-    for magnification, rows in found.groupby(level="magnification", sort=False):
-        for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
-            cells = ["" if number else f"x{magnification}" if magnification else "all", way, f"{row.accuracy:.2f}"]
-            if row.low == row.low:
-                cells += [
-                    f"{row.low:.1f} to {row.high:.1f}",
-                    *(f"{row[name]}" for name in ("runs", "images", "slides")),
-                ]
-            shown.add_row(*cells, end_section=number == len(rows) - 1)
-    shown.caption = (
-        "Ours: mean over runs; interval: bootstrap over slides; images, slides: distinct ones tested.\n"
-        "The paper splits by image and prints neither intervals nor counts."
-    )
-    Console(width=None if sys.stdout.isatty() else 110).print(shown)
+    with console.errors.status("Drawing slides again, for the intervals ..."):
+        place = to or Path(f"{record.folder.resolve().name}-report.html")
+        path = page.write(record, place, reading or record.main_reading())
+    console.output.print(f"Written to {path}; it opens in any browser, without a network.")
 
 
 @app.command(epilog="Example:  breakhis predict slides/SOB_M_DC-14-2523-200-001.png --results results/breakhis-subset")
@@ -400,27 +289,18 @@ def predict(
     weights: Weights = None,
 ):
     """Print the probability of each label for single images. Not for clinical use."""
-    with errors.status("Loading Keras ..."):
-        from breakhis_lib import experiment
-        from breakhis_lib.evaluation import records
+    from breakhis_lib import experiment
+    from breakhis_lib.evaluation import records
 
     record = records.Record(results)
-    with errors.status("Predicting ..."):
-        found = experiment.predict(images, record, magnification, protocol, reading, weights, _say)
-    classes = record.info()["classes"]
-    shown = Table(title=f"Probability of each label (record {results}; not for clinical use)")
-    for name in ("image", *classes, "head", "the image was in"):
-        shown.add_column(name, overflow="fold")
-    for _, row in found.iterrows():
-        head = f"x{row.magnification} by {row.protocol}, {row.reading}, seed {row.seed}"
-        where = f"its {row.set} set" if isinstance(row.set, str) else "none of its sets"
-        shown.add_row(Path(row.file).name, *(f"{row[name]:.4f}" for name in classes), head, where)
-    Console(width=None if sys.stdout.isatty() else 140).print(shown)
+    with console.errors.status("Predicting ..."):
+        found, unreadable = experiment.predict(images, record, magnification, protocol, reading, weights, console.say)
+    console.predictions(found, unreadable, record.info()["classes"], record)
 
 
 def _version(wanted: bool):
     if wanted:
-        output.print(__version__)
+        console.output.print(__version__)
         raise typer.Exit
 
 
@@ -445,17 +325,17 @@ def main():
     try:
         app()
     except InputError as error:
-        errors.print("[bold red]Error:[/] ", end="")
-        errors.print(str(error), markup=False, highlight=False)
+        console.errors.print("Error: ", style="bold red", end="")
+        console.errors.print(str(error))
         sys.exit(1)
     except _Stopped:
-        errors.print("Stopped. What was finished is kept; the same command goes on from there.")
+        console.errors.print("Stopped. What was finished is kept; the same command goes on from there.")
         sys.exit(130)
     except Exception as error:
         if os.environ.get("BREAKHIS_DEBUG"):
             raise
-        errors.print(f"Unexpected error: {type(error).__name__}: {error}", markup=False, highlight=False)
-        errors.print("Please report it; BREAKHIS_DEBUG=1 shows where it happened.")
+        console.errors.print(f"Unexpected error: {type(error).__name__}: {error}")
+        console.errors.print("Please report it; BREAKHIS_DEBUG=1 shows where it happened.")
         sys.exit(3)
 
 

@@ -1,6 +1,7 @@
 """The whole journey: from a folder of slides to a record, station by station, and on to a prediction."""
 
 import datetime
+import hashlib
 import itertools
 import time
 from pathlib import Path
@@ -21,19 +22,34 @@ SHUFFLES = {"": "", "image": "file", "slide": "slide"}
 class Plan(NamedTuple):
     """What to run: every combination of these, with the same settings.
 
-    magnifications: () for all that the folder has. readings: names in `readings.READINGS`, or the controls in
-    `baselines.METHODS`. size: (height, width) in pixels. shuffle: "", or whose labels are shuffled as a control
+    magnifications: () for all that the folder has. protocols: of `splits.draw`; () for image and slide, or image alone
+    where nothing says which slide an image is from. readings: names in `readings.READINGS`, or the controls in
+    `readings.METHODS`. size: (height, width) in pixels. shuffle: "", or whose labels are shuffled as a control
     (image or slide).
     """
 
     magnifications: tuple = ()
-    protocols: tuple = ("image", "slide")
+    protocols: tuple = ()
     readings: tuple = (DEFAULT_READING,)
     seeds: tuple = (0, 1, 2, 3, 4)
     settings: Settings = Settings()
     size: tuple = SIZE
     precision: str = "float16"
     shuffle: str = ""
+
+
+def check(plan):
+    """Raise InputError, naming the value, for a plan that no folder of images can carry out."""
+    readings.validate(plan.settings, plan.size, plan.readings)
+    for name in ("readings", "seeds"):
+        if not getattr(plan, name):
+            raise InputError(f"there are no {name} to run; name at least one.")
+    for protocol, seed in itertools.product(plan.protocols or ("image",), plan.seeds):
+        splits.check(protocol, seed)
+    if plan.shuffle not in SHUFFLES:
+        raise InputError(
+            f"labels cannot be shuffled by {plan.shuffle!r}; choose {' or '.join(filter(None, SHUFFLES))}."
+        )
 
 
 class Watcher:
@@ -52,34 +68,38 @@ class Watcher:
         """A run of that name ended, see `readings.Trained`."""
 
 
-def run(data, results, plan=None, weights=None, groups=None, command="", watcher=None, most=None):
+def run(
+    data,
+    results,
+    plan=None,
+    weights=None,
+    groups=None,
+    command="",
+    watcher=None,
+    most=None,
+    positive=None,
+):
     """Carry a folder of images to a record; a run that is already recorded is not repeated.
 
-    data: folder of images, see `dataset.scan`; groups: its CSV of groups. results: the record's folder.
-    plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record; None where another
-    call of the same command is continued. watcher: Watcher. most: how many heads to train before returning.
+    data: folder of images, see `dataset.scan`; groups: its CSV of groups; positive: its class with label 1. results:
+    the record's folder. plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record; None
+    where another call of the same command is continued. watcher: Watcher. most: how many heads to train before
+    returning.
     Returns (record, left): the Record, and how many runs `most` left to do. Raises InputError before any
     long work where the plan cannot be carried out.
     """
     plan, watcher = plan or Plan(), watcher or Watcher()
-    readings.validate(plan.settings)
-    for reading in plan.readings:
-        if reading not in baselines.METHODS:
-            readings.reading_named(reading)
-    if plan.shuffle not in SHUFFLES:
-        raise InputError(
-            f"labels cannot be shuffled by {plan.shuffle!r}; choose {' or '.join(filter(None, SHUFFLES))}."
-        )
+    check(plan)
     started = time.monotonic()
-    everything = dataset.scan(data, groups)
-    magnifications = plan.magnifications or tuple(sorted(everything.magnification.unique().tolist()))
-    fields_of = {magnification: dataset.select(everything, magnification) for magnification in magnifications}
-    if plan.shuffle:
-        unit = SHUFFLES[plan.shuffle]
-        fields_of = {magnification: baselines.shuffled(fields, unit) for magnification, fields in fields_of.items()}
-    for fields, protocol, seed in itertools.product(fields_of.values(), plan.protocols, plan.seeds):
-        splits.draw(fields, protocol, seed)  # says now, not after an hour, that a split is impossible
-    fields_of = {magnification: dataset.add_digests(fields) for magnification, fields in fields_of.items()}
+    everything, left_out = dataset.survey(data, groups, positive)
+    if command is not None:
+        watcher.say(_what_is_used(everything, left_out))
+    if not plan.protocols:
+        alone = everything.slide.equals(everything.file)
+        plan = plan._replace(protocols=("image",) if alone else ("image", "slide"))
+        if alone and command is not None:
+            watcher.say("By slide is left out: nothing says which slide or patient an image is from (--groups would).")
+    fields_of = _prepared(everything, plan)
     from breakhis_lib.model import backend  # loads Keras, which takes seconds: only now that the plan stands
     from breakhis_lib.model import weights as imagenet
 
@@ -94,26 +114,63 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         "device": backend.device(),
         "seconds before the first run": round(time.monotonic() - started, 1),
     }
-    record.begin(
-        session if command is not None else None,
-        classes=dataset.class_names(everything),
-        weights={"sha256 of the tensors": imagenet.TENSORS_SHA256},
-        settings={
+    classes = dataset.class_names(everything)
+    same = {
+        "classes": classes,
+        "positive": positive or ("malignant" if classes[1:] == ["malignant"] else None),
+        "split rule": splits.RULE,
+        "groups": _groups(everything, groups),
+        "weights": {"sha256 of the tensors": imagenet.TENSORS_SHA256},
+        "settings": {
             **plan.settings._asdict(),
             "size": list(plan.size),
             "precision": plan.precision,
             "shuffled labels": plan.shuffle,
         },
-        data={
+        "data": {
             str(magnification): {"images": len(fields), "sha256": dataset.data_digest(fields)}
             for magnification, fields in fields_of.items()
         },
-    )
+    }
+    with record.session(watcher.say):
+        record.begin(session if command is not None else None, **same)
+        return record, _all_runs(record, fields_of, plan, tensors, watcher, most)
+
+
+def _what_is_used(fields, left_out):
+    reasons = "; ".join(f"{count}: {reason}" for reason, count in left_out.reason.value_counts().items())
+    told = f"{len(left_out)} left out ({reasons}); `breakhis check` lists them" if len(left_out) else "none left out"
+    classes = ", ".join(f"{count} {name}" for name, count in fields.label_name.value_counts(sort=False).items())
+    return f"Images: {len(fields)} used ({classes}), {told}."
+
+
+def _prepared(everything, plan):
+    """The fields of each magnification with their digests, once it is certain that all splits can be drawn."""
+    magnifications = plan.magnifications or tuple(sorted(everything.magnification.unique().tolist()))
+    fields_of = {magnification: dataset.select(everything, magnification) for magnification in magnifications}
+    if plan.shuffle:
+        unit = SHUFFLES[plan.shuffle]
+        fields_of = {magnification: baselines.shuffled(fields, unit) for magnification, fields in fields_of.items()}
+    for fields, protocol, seed in itertools.product(fields_of.values(), plan.protocols, plan.seeds):
+        splits.draw(fields, protocol, seed)  # says now, not after an hour, that a split is impossible
+    return {magnification: dataset.add_digests(fields) for magnification, fields in fields_of.items()}
+
+
+def _groups(fields, groups):
+    """What says which slide an image is from, in words for the record."""
+    if groups is None:
+        return "none: every image is its own" if fields.slide.equals(fields.file) else "the slides that file names give"
+    told = hashlib.sha256("".join(fields.file + " " + fields.slide + "\n").encode()).hexdigest()
+    return f"{fields.slide.nunique()} groups, sha256 {told}"
+
+
+def _all_runs(record, fields_of, plan, tensors, watcher, most):
+    """Every run that the record lacks, or as many as `most`; returns how many are left."""
     kinds = [
         {"protocol": protocol, "reading": reading, "seed": seed}
         for reading, protocol, seed in itertools.product(plan.readings, plan.protocols, plan.seeds)
     ]
-    number, total, trained = 0, len(magnifications) * len(kinds), 0
+    number, total, trained = 0, len(fields_of) * len(kinds), 0
     for magnification, fields in fields_of.items():
         for reading, of_reading in itertools.groupby(kinds, key=lambda kind: kind["reading"]):
             keys = [{"magnification": magnification, **kind} for kind in of_reading]
@@ -124,11 +181,11 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
             good, found, seconds = _features(fields, reading, plan, tensors, watcher)
             for key in todo:
                 if trained == most:
-                    return record, total - number
+                    return total - number
                 number, trained = number + 1, trained + 1
                 name = f"run {number}/{total}: x{magnification} by {key['protocol']}, {reading}, seed {key['seed']}"
                 _one(record, key, good, found, plan, tensors, seconds, watcher, name)
-    return record, 0
+    return 0
 
 
 def _features(fields, reading, plan, tensors, watcher):
@@ -160,11 +217,11 @@ def _features(fields, reading, plan, tensors, watcher):
 def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, name):
     sets = _stored_or_drawn(record, key, fields)
     watcher.epoch(name, 0, plan.settings.epochs, {})
-    if key["reading"] in baselines.METHODS:
+    if key["reading"] in readings.METHODS:
         inputs = found if key["reading"] == "colour" else found.take(np.arange(len(found)))
         trained = baselines.fit_logistic(inputs, fields, sets)
     else:
-        from breakhis_lib.model import finetune
+        from breakhis_lib.model import finetune, network
 
         trained = finetune.train(
             found,
@@ -178,9 +235,8 @@ def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, na
             lambda epoch, logs: watcher.epoch(name, epoch, plan.settings.epochs, logs),
         )
     if key["seed"] == min(plan.seeds) and trained.head:
-        path = record.head_path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        trained.head.save_weights(path)
+        network.save_head(trained.head, record.head_path(key))
+        record.keep_digests(fields)
     about = {
         "images": sets.value_counts().reindex(splits.SETS).to_dict(),
         "slides": fields.slide.groupby(sets).nunique().reindex(splits.SETS).to_dict(),
@@ -207,44 +263,50 @@ def predict(paths, record, magnification=None, protocol=None, reading=None, weig
     paths: image files. record: Record with trained heads. magnification: by default what an image's BreakHis name
     says, or the only one the record has; protocol: by default slide, then whatever there is; reading: by default the
     course's. weights: a weights file, see `weights.load`.
-    Returns a data frame, one row an image: file, magnification, protocol, reading, seed, set (which set of
-    that run the image was in, if any) and the probability of every class. Raises InputError where no
-    trained head fits.
+    Returns (found, unreadable): a data frame, one row an image that can be read, with file, magnification, protocol,
+    reading, seed, set (which set of that run the image was in, known by its content: train, validation, test, none, or
+    missing for a record that kept no digests) and the probability of every class; and a list of reasons. Raises
+    InputError where no trained head fits.
     """
     info = record.info()
     heads = [run for run in info.get("runs", []) if record.head_path(run).exists()]
     if not heads:
         raise InputError(f"{record.folder} holds no trained head; train one with `breakhis run`.")
+    keys = [_choose(heads, Path(path).name, magnification, protocol, reading) for path in paths]
     from breakhis_lib.model import features, network
     from breakhis_lib.model import weights as imagenet
 
-    rows = []
-    size, settings = tuple(info["settings"]["size"]), info["settings"]
-    pixels = [features.prepare(path, size) for path in paths]
-    keys = [_choose(heads, Path(path).name, magnification, protocol, reading) for path in paths]
-    tensors = imagenet.load(weights, say)
+    tensors, settings, size = imagenet.load(weights, say), info["settings"], tuple(info["settings"]["size"])
+    digests = dataset.add_digests(pd.DataFrame({"path": paths})).sha256
+    rows, unreadable = {}, []
     by_key = sorted(range(len(keys)), key=lambda index: str(keys[index]))
     for key, indices in itertools.groupby(by_key, key=lambda index: keys[index]):
-        indices = list(indices)
         trunk, head = network.build(
             key["reading"], len(info["classes"]), settings["batch_norm"], settings["dropout"], size, tensors
         )
         head.load_weights(record.head_path(key))
-        found = features.embed(trunk, [pixels[index] for index in indices])[:, 0]
-        probabilities = head.predict_on_batch(found.astype(settings["precision"]).astype(np.float32))
-        split = record.split(key["magnification"], key["protocol"], key["seed"])
-        for index, row in zip(indices, probabilities, strict=True):
-            name = Path(paths[index]).name
-            known = split.get(name) if split is not None else None
-            shares = dict(zip(info["classes"], map(float, row), strict=True))
-            rows.append((index, {"file": str(paths[index]), **key, "set": known, **shares}))
-    return pd.DataFrame([row for _, row in sorted(rows, key=lambda pair: pair[0])])
+        indices = list(indices)
+        for start in range(0, len(indices), features.BATCH):
+            pixels = {}
+            for index in indices[start : start + features.BATCH]:
+                try:
+                    pixels[index] = features.prepare(paths[index], size)
+                except InputError as error:
+                    unreadable.append(str(error))
+            if not pixels:
+                continue
+            found = features.embed(trunk, list(pixels.values()))[:, 0].astype(settings["precision"])
+            for index, row in zip(pixels, head.predict_on_batch(found.astype(np.float32)), strict=True):
+                shares = dict(zip(info["classes"], map(float, row), strict=True))
+                rows[index] = {"file": str(paths[index]), **key, "set": record.set_of(key, digests[index]), **shares}
+    return pd.DataFrame([rows[index] for index in sorted(rows)]), unreadable
 
 
 def _choose(heads, name, magnification, protocol, reading):
-    parsed = dataset.parse_name(name)
-    magnification = magnification or (parsed and parsed["magnification"])
     there = sorted({head["magnification"] for head in heads})
+    parsed = dataset.parse_name(name) if there != [dataset.NO_MAGNIFICATION] else None
+    if magnification is None and parsed:
+        magnification = parsed["magnification"]
     if magnification is None:
         if len(there) > 1:
             raise InputError(

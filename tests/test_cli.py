@@ -214,7 +214,7 @@ def test_any_folder_of_classes_travels_the_same_way(ready, tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     table = pd.read_csv(tmp_path / "results" / "scans" / "predictions.csv")
-    assert {"p_dark", "p_dim"} & set(table.columns) == {"p_dark", "p_dim"} - {"p_clear"}
+    assert list(table.columns[-2:]) == ["p_dark", "p_dim"]
     assert set(table.magnification) == {0}
     shown = breakhis("predict", "scans/dim/0-0.jpg", "--results", "results/scans", cwd=tmp_path)
     assert "dim" in shown.stdout
@@ -247,6 +247,16 @@ BAD = [
     (["weights", "no.h5"], "no.h5"),
     (["check", "nowhere"], "nowhere"),
     (["practice", "made", "--seed", "-1"], "-1"),
+    (["run", "--seeds", ""], "no seeds to run"),
+    (["run", "--readings", ""], "no readings to run"),
+    (["run", "--seeds", "0-4"], "'0-4' is not understood; list whole numbers, each by itself"),
+    (["run", "--seeds", "4294967296"], "4294967296"),
+    (["run", "--size", "²"], "'²'"),
+    (["run", "--size", "0"], "size 0x0 is too small"),
+    (["run", "--dropout", "1.5"], "dropout"),
+    (["run", "--batch-norm", "frozen"], "'frozen'"),
+    (["run", "--augment", "--size", "96x146"], "square"),
+    (["run", "--readings", "sepconv4", "--batch-norm", "batch"], "sepconv4"),
 ]
 
 
@@ -255,6 +265,132 @@ def test_bad_input_is_one_clear_error(arguments, message, slides, tmp_path, own_
     result = breakhis(*[str(slides) if part == "SLIDES" else part for part in arguments], cwd=tmp_path)
     assert result.returncode == 1
     assert message in flat(result.stderr)
+    assert not (tmp_path / "results").exists(), "a refused run leaves nothing behind"
+
+
+def scans(folder, names=("clear", "dim"), patients=4, views=2):
+    """A folder of classes with pictures of noise, and the rows of its groups file."""
+    random, rows = np.random.default_rng(0), []
+    for number, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for patient in range(patients):
+            for view in range(views):
+                file = f"{name}/{patient}-{view}.png"
+                pixels = random.integers(0, 200 // (1 + 2 * number), (80, 100, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / file)
+                rows.append((file, f"{name}{patient}"))
+    return pd.DataFrame(rows, columns=["file", "group"])
+
+
+COLOUR = ["--readings", "colour", "--seeds", "0", "--size", "96"]  # seconds, and no weights but those in the cache
+
+
+@pytest.mark.weights
+def test_groups_named_later_are_no_silent_change_of_the_split(ready, tmp_path):
+    scans(tmp_path / "scans").to_csv(tmp_path / "groups.csv", index=False)
+    run = ["run", "--data", "scans", *COLOUR]
+    alone = breakhis(*run, cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    assert "By slide is left out: nothing says which slide or patient" in flat(alone.stderr)
+    assert "Images: 16 used (8 clear, 8 dim), none left out." in flat(alone.stderr)
+    assert "by slide" not in alone.stdout
+    assert "paper" not in alone.stdout
+    refused = breakhis(*run, "--groups", "groups.csv", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "groups is 'none: every image is its own' in this record" in flat(refused.stderr)
+    grouped = breakhis(*run, "--groups", "groups.csv", "--results", "by-patient", cwd=tmp_path)
+    assert grouped.returncode == 0, grouped.stderr
+    audits = {
+        run["protocol"]: run["audit"] for run in json.loads((tmp_path / "by-patient/run.json").read_text())["runs"]
+    }
+    assert audits["slide"]["share a slide"] == 0 < audits["image"]["share a slide"]
+    asked = breakhis(*run, "--protocols", "slide", "--results", "other", cwd=tmp_path)
+    assert asked.returncode == 1
+    assert "--groups" in asked.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.weights
+def test_a_named_positive_class_has_label_1_and_a_report_names_it(ready, tmp_path):
+    scans(tmp_path / "covid", ("COVID", "NORMAL"))
+    run = ["run", "--data", "covid", *COLOUR]
+    for arguments, column in ((["--positive", "COVID", "--results", "named"], "p_COVID"), ([], "p_NORMAL")):
+        result = breakhis(*run, *arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        record = tmp_path / (arguments[-1] if arguments else "results/covid")
+        assert pd.read_csv(record / "predictions.csv").columns[-1] == column
+        page = record.name + "-report.html"
+        assert breakhis("report", record, cwd=tmp_path).returncode == 0
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert ("sensitivity" in text) == bool(arguments)
+        assert "--positive" in text or arguments
+    other = breakhis(*run, "--positive", "FLU", cwd=tmp_path)
+    assert other.returncode == 1
+    assert "COVID" in other.stderr and "FLU" in other.stderr
+
+
+@pytest.mark.weights
+def test_names_with_brackets_and_colons_are_printed_as_they_are(ready, tmp_path):
+    scans(tmp_path / "kopya [son]")
+    odd = tmp_path / "kopya [son]" / "clear" / "bad [red].png"
+    odd.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    result = breakhis("run", "--data", "kopya [son]", *COLOUR, "--results", "r [bold] :smile:", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Recorded in r [bold] :smile:." in flat(result.stdout)
+    page = breakhis("report", "r [bold] :smile:", cwd=tmp_path)
+    assert "Written to r [bold] :smile:-report.html" in flat(page.stdout)
+    assert "bad [red].png" in breakhis("check", "kopya [son]", cwd=tmp_path).stdout
+
+
+@pytest.mark.weights
+def test_modules_of_the_users_folder_are_not_taken_for_pythons_own(slides, ready, tmp_path):
+    for name in ("random", "keras", "token"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('the user's own module')")
+    code = "from breakhis_lib import cli; cli.HEADS = 1; cli.main()"
+    arguments = ["run", "--data", slides, *QUICK, "--epochs", "1", "--results", tmp_path / "record"]
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(json.loads((tmp_path / "record" / "run.json").read_text())["runs"]) == 2
+
+
+@pytest.mark.weights
+def test_predict_knows_an_image_by_its_content_and_answers_for_those_it_can_read(trained, slides, tmp_path):
+    folder, _ = trained
+    table = pd.read_csv(folder / "record" / "predictions.csv")
+    row = table[(table.protocol == "slide") & (table.set == "validation") & (table.seed == 0)].iloc[0]
+    renamed, foreign, empty = (tmp_path / name for name in ("mine.png", row.file, "empty.png"))
+    shutil.copy(next(slides.rglob(row.file)), renamed)
+    Image.effect_noise((90, 90), 50).convert("RGB").save(foreign)
+    empty.touch()
+    result = breakhis("predict", renamed, foreign, empty, "--results", folder / "record")
+    assert result.returncode == 1
+    shown = flat(result.stdout)
+    assert re.search(r"mine\.png[^S]*its validation set", shown)
+    assert re.search(rf"{row.file}.*none of its sets", shown)
+    assert "empty.png is empty" in flat(result.stderr)
+
+
+@pytest.mark.weights
+def test_a_head_of_plain_images_judges_an_image_whatever_its_name(ready, tmp_path):
+    scans(tmp_path / "scans")
+    options = ["--data", "scans", "--size", "96", "--epochs", "1", "--seeds", "0"]
+    assert breakhis("run", *options, cwd=tmp_path).returncode == 0
+    shutil.copy(tmp_path / "scans" / "clear" / "0-0.png", tmp_path / "SOB_B_A-14-22549AB-40-001.png")
+    shown = breakhis("predict", "SOB_B_A-14-22549AB-40-001.png", "--results", "results/scans", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search("its (train|validation|test) set", shown.stdout)
+
+
+def test_table_takes_every_record_below_results_and_names_a_reading_that_is_not_there():
+    root = Path(__file__).parents[1]
+    shown = flat(breakhis("table", cwd=root).stdout)
+    for path in (root / "results").rglob("run.json"):
+        assert str(path.parent.relative_to(root)) in shown
+    wrong = breakhis("table", "results/x400", "--reading", "blokc14", cwd=root)
+    assert wrong.returncode == 1
+    assert "blokc14" in wrong.stderr and "logistic" in wrong.stderr
 
 
 def test_check_calls_practice_slides_simulated(slides):
@@ -286,3 +422,17 @@ def test_the_committed_record_is_of_the_real_images(real):
 def test_help_answers_without_loading_tensorflow():
     code = "import sys; from breakhis_lib import cli; sys.exit(bool({'tensorflow', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.weights
+def test_a_locale_of_other_letters_changes_nothing(ready, tmp_path):
+    groups = scans(tmp_path / "scans")
+    groups.assign(group="환자 " + groups.group).to_csv(tmp_path / "groups.csv", index=False)
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result, page = (
+        subprocess.run([COMMAND, *words], cwd=tmp_path, capture_output=True, env={**os.environ, **ascii_alone})
+        for words in (["run", "--data", "scans", "--groups", "groups.csv", *COLOUR, "--results", "r"], ["report", "r"])
+    )
+    assert (result.returncode, page.returncode) == (0, 0), result.stderr.decode() + page.stderr.decode()
+    assert "환자 clear0" in (tmp_path / "r" / "predictions.csv").read_text(encoding="utf-8")
+    assert "환자 clear0" in (tmp_path / "r-report.html").read_text(encoding="utf-8")

@@ -17,7 +17,8 @@ MAY_IMPORT = {  # the room: what it may import besides itself
     "evaluation": GROUND | {"data", "model.readings"},
     "book": GROUND | {"data", "practice", "model", "evaluation"},
     "experiment": GROUND | {"data", "practice", "model", "evaluation"},
-    "cli": GROUND | {"data", "practice", "model", "evaluation", "book", "experiment"},
+    "console": GROUND | {"evaluation"},
+    "cli": GROUND | {"data", "practice", "model", "evaluation", "book", "experiment", "console"},
 }
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
 
@@ -70,3 +71,26 @@ def test_what_needs_no_training_loads_no_tensorflow(arguments, slides, tmp_path)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+TEXT_CALLS = {"open", "read_text", "write_text"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_text_files_are_utf_8_whatever_the_locale(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        words = [
+            part.value
+            for part in [*node.args, *(word.value for word in node.keywords)]
+            if isinstance(part, ast.Constant)
+        ]
+        binary = any(isinstance(word, str) and "b" in word and len(word) <= 3 for word in words)
+        of_text = name in TEXT_CALLS and getattr(getattr(node.func, "value", None), "id", "") not in {
+            "Image",
+            "tarfile",
+        }
+        if of_text and not binary:
+            assert "encoding" in {word.arg for word in node.keywords}, f"line {node.lineno}: {name} without encoding"

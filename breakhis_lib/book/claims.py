@@ -343,10 +343,8 @@ def _softmax(key):
     words = []
     for protocol in ("image", "slide"):
         rows = _tested(200, protocol)
-        found, chance = (
-            calibration.expected_calibration_error(rows.label, rows.p_malignant),
-            calibration.ece_by_chance(rows.p_malignant),
-        )
+        found = calibration.expected_calibration_error(rows.label, rows.p_malignant)
+        chance = calibration.ece_by_chance(rows.p_malignant)
         words.append(f"by {protocol} {found:.3f}, where chance alone gives {chance:.3f}")
     measured = f"done; but its probabilities are off, by a mean of, at x200, {'; '.join(words)}"
     return Finding(measured, _counts(rows), PARTLY, "07_beyond_accuracy.html#does-0-9-come-true-nine-times-in-ten")

@@ -7,13 +7,16 @@ import pandas as pd
 from breakhis_lib import paper
 from breakhis_lib.book.claims import EVIDENCE, NO_DATA, Finding
 
-PLACES = "abstract,section 1,section 2,Table 1,section 3,section 4,Figure 1,Table 2,section 5,Table 3,Table 4,section 6"
+PLACES = (
+    *("abstract", "section 1", "section 2", "Table 1", "section 3", "section 4", "Figure 1"),
+    *("Table 2", "section 5", "Table 3", "Table 4", "section 6"),
+)
 
 
 def claims():
     """Everything that the paper says, in its order: a data frame, index key, columns place and claim."""
     rows = pd.concat([paper.sentences(), paper.numbers()])[["place", "claim"]]
-    return rows.sort_values("place", key=lambda column: column.map(PLACES.split(",").index), kind="stable")
+    return rows.sort_values("place", key=lambda column: column.map(PLACES.index), kind="stable")
 
 
 def table():

@@ -49,7 +49,7 @@ def seal(exercise, value, expected, decimals=None):
 
 @functools.cache
 def _answers():
-    return json.loads(resources.files(__package__).joinpath("answers.json").read_text())
+    return json.loads(resources.files(__package__).joinpath("answers.json").read_text(encoding="utf-8"))
 
 
 def _forms(value, decimals):

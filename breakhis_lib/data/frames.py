@@ -30,7 +30,7 @@ def check_predictions(predictions, *columns):
 
     predictions: data frame of `records.Record.predictions`. columns: names that the caller needs.
     """
-    _check(predictions, "predictions", ["slide", "label", *columns])
+    _check(predictions, "predictions", ["label", *columns])
     shares = predictions.filter(regex="^p_")
     if shares.empty:
         raise InputError("the predictions have no column p_<class>, for instance p_malignant.")
@@ -46,6 +46,6 @@ def _check(table, name, columns):
         raise InputError(f"the {name} have no column {', '.join(missing)}; they have {', '.join(map(str, table))}.")
     if table.empty:
         raise InputError(f"the {name} have no row.")
-    lacking = table.index[table.slide.isna()]
+    lacking = table.index[table.slide.isna()] if "slide" in table else []
     if len(lacking):
         raise InputError(f"the {name} have no slide in row {lacking[0]}; give every image the slide it is from.")

@@ -9,6 +9,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from sklearn.metrics import brier_score_loss
 
+from breakhis_lib.data import frames
+from breakhis_lib.evaluation.metrics import positive_probability
+
 BINS = 10
 NEAR = 1e-6  # probabilities are kept to six decimals; nearer to 0 or 1 they have no logarithm
 
@@ -78,15 +81,17 @@ def apply_temperature(p, temperature):
 def summary(predictions):
     """Calibration on the test images of each seed, before and after a temperature fitted on its validation images.
 
-    predictions: with seed, set, label and p_malignant. Returns a data frame, one row a seed: temperature; Brier,
+    predictions: of two classes, with seed, set and label. Returns a data frame, one row a seed: temperature; Brier,
     expected error, and its value by chance, before and after.
     """
+    frames.check_predictions(predictions, "seed", "set")
     rows = {}
     for seed, run in predictions.groupby("seed"):
         fitted_on, test = (run[run.set == name] for name in ("validation", "test"))
-        found = fit_temperature(fitted_on.label, fitted_on.p_malignant)
+        found = fit_temperature(fitted_on.label, positive_probability(fitted_on))
         row = {"temperature": found}
-        for name, p in (("", test.p_malignant), (" scaled", apply_temperature(test.p_malignant, found))):
+        p_test = positive_probability(test)
+        for name, p in (("", p_test), (" scaled", apply_temperature(p_test, found))):
             row |= {
                 f"Brier{name}": brier(test.label, p),
                 f"expected error{name}": expected_calibration_error(test.label, p),

@@ -1,30 +1,38 @@
 """From a probability to an answer: thresholds, what they miss, and what that costs.
 
 A threshold is chosen on validation images and applied to test images of the same seed; nothing here looks at a
-test label to choose. Functions take label (0 benign, 1 malignant) and p (probability of malignant), arrays alike.
+test label to choose. Functions take label (0 benign, 1 malignant) and p (probability of malignant), arrays alike; or
+predictions of two classes, of which the positive one, with label 1, stands for malignant.
 """
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
+from breakhis_lib.data import frames
+from breakhis_lib.evaluation.metrics import positive_probability
+
+ROUNDING = 1e-9  # shares are quotients: nine of ten may come out a little under 0.9
+
 
 def candidate_thresholds(p):
-    """All thresholds that decide these images differently, highest first; an image at its threshold is malignant."""
-    distinct = np.unique(p)[::-1]
-    return np.r_[np.inf, distinct]
+    """All thresholds that decide these images differently, highest first; an image at its threshold is malignant.
+
+    The last is 0, which calls every image malignant, also those to come.
+    """
+    return np.unique([np.inf, 0.0, *p])[::-1]
 
 
 def at_sensitivity(label, p, wanted):
     """The highest threshold whose sensitivity is `wanted` or more, so that specificity is as high as it can be."""
     _, sensitivity, thresholds = roc_curve(label, p, drop_intermediate=False)
-    return float(thresholds[np.argmax(sensitivity >= wanted)])
+    return float(thresholds[np.argmax(sensitivity >= wanted - ROUNDING)])
 
 
 def at_specificity(label, p, wanted):
     """The lowest threshold whose specificity is `wanted` or more, so that sensitivity is as high as it can be."""
     alarms, _, thresholds = roc_curve(label, p, drop_intermediate=False)
-    return float(thresholds[np.flatnonzero(alarms <= 1 - wanted)[-1]])
+    return float(thresholds[np.flatnonzero(1 - alarms >= wanted - ROUNDING)[-1]])
 
 
 def confusion_counts(label, p, thresholds):
@@ -53,13 +61,15 @@ def cheapest_threshold(label, p, ratio):
 def apply_chosen(predictions, choose):
     """Choose a threshold on each seed's validation images, apply it to its test images, add up.
 
-    predictions: with seed, set, label, p_malignant. choose: a function of (label, p) that returns a threshold.
+    predictions: of two classes, with seed, set and label. choose: a function of (label, p) that returns a threshold.
     Returns a series: threshold (median), missed, malignant, alarms, benign, sensitivity, specificity.
     """
+    frames.check_predictions(predictions, "seed", "set")
     rows = []
     for _, run in predictions.groupby("seed"):
         chosen_on, test = (run[run.set == name] for name in ("validation", "test"))
-        rows.append(confusion_counts(test.label, test.p_malignant, [choose(chosen_on.label, chosen_on.p_malignant)]))
+        threshold = choose(chosen_on.label, positive_probability(chosen_on))
+        rows.append(confusion_counts(test.label, positive_probability(test), [threshold]))
     table = pd.concat(rows)
     total = table[["missed", "malignant", "alarms", "benign"]].sum()
     return pd.Series(
@@ -79,7 +89,7 @@ def expected_costs(predictions, ratios=(1, 2, 5, 10, 20, 50, 100)):
     (thresholds from validation), cost at 0.5, all malignant and all benign (costs of the answers that look at nothing).
     """
     test = predictions[predictions.set == "test"]
-    plain = confusion_counts(test.label, test.p_malignant, [0.5]).iloc[0]
+    plain = confusion_counts(test.label, positive_probability(test), [0.5]).iloc[0]
     images = len(test)
     rows = {}
     for ratio in ratios:

@@ -7,6 +7,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from breakhis_lib.data import images
 from breakhis_lib.evaluation import calibration
+from breakhis_lib.evaluation.metrics import positive_probability
 
 # Taken from the two stains, and told apart by readers who are colour-blind (contrast on white above 3 to 1).
 MALIGNANT = "#5b3a8c"  # haematoxylin violet
@@ -181,18 +182,20 @@ def curves(predictions, width=10):
     for (protocol, rows), color in zip(
         predictions.groupby("protocol"), (BENIGN, MALIGNANT, GREY, "black"), strict=False
     ):
-        alarms, found, _ = roc_curve(rows.label, rows.p_malignant)
+        p = positive_probability(rows)
+        alarms, found, _ = roc_curve(rows.label, p)
         axes[0].plot(alarms, found, color=color, label=f"by {protocol}")
-        precision, recall, _ = precision_recall_curve(rows.label, rows.p_malignant)
+        precision, recall, _ = precision_recall_curve(rows.label, p)
         axes[1].plot(recall, precision, color=color)
-        reliable = calibration.reliability(rows.label, rows.p_malignant)
+        reliable = calibration.reliability(rows.label, p)
+        name = p.name.removeprefix("p_")
         axes[2].plot(reliable.p, reliable.malignant, "o-", color=color, markersize=4)
     axes[0].plot([0, 1], [0, 1], ":", color=GREY)
     axes[1].axhline(predictions.label.mean(), linestyle=":", color=GREY)
     axes[2].plot([0, 1], [0, 1], ":", color=GREY)
-    axes[0].set(xlabel="false alarms (1 - specificity)", ylabel="sensitivity", title="ROC")
+    axes[0].set(xlabel="false alarms (1 - specificity)", ylabel=f"sensitivity ({name} found)", title="ROC")
     axes[1].set(xlabel="sensitivity (recall)", ylabel="precision", title="precision and recall", ylim=(0, 1.05))
-    axes[2].set(xlabel="probability of malignant", ylabel="share malignant", title="reliability")
+    axes[2].set(xlabel=f"probability of {name}", ylabel=f"share {name}", title="reliability")
     axes[0].legend(frameon=False, loc="lower right")
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,23 @@ import pandas as pd
 from scipy.stats import binomtest, norm
 from scipy.stats import t as student
 
+from breakhis_lib.data import frames
+from breakhis_lib.errors import InputError
+
 RESAMPLES = 2000
+
+
+def positive_probability(predictions):
+    """The probability of the positive class, which has label 1: a series, the values of the one column p_<class>.
+
+    predictions: of two classes. Raises InputError, naming the columns, where there are more.
+    """
+    columns = list(predictions.filter(regex="^p_"))
+    if len(columns) != 1:
+        raise InputError(
+            f"the predictions have {', '.join(columns) or 'no probability'}; expected those of two classes."
+        )
+    return predictions[columns[0]]
 
 
 def predicted_label(predictions):
@@ -52,7 +68,7 @@ class _SeedRows:
         self.correct = is_correct(rows).to_numpy(float)
         self.label = rows.label.to_numpy()
         probabilities = rows.filter(regex="^p_")
-        self.p = probabilities.iloc[:, 0].to_numpy() if probabilities.shape[1] == 1 else None
+        self.p = probabilities.iloc[:, 0].to_numpy()  # read by measures of two classes alone
         self.called = predicted_label(rows)
         self.unit = units.loc[rows.index].to_numpy()
         slides = rows.assign(correct=self.correct, unit=self.unit).groupby("slide", sort=False)
@@ -120,60 +136,111 @@ MEASURES = {  # each from (a _SeedRows, weights of its images, weights of its sl
     "slides decided correctly": lambda run, images, slides: _share(run.slide_correct, slides),
 }
 FOR_ANY_CLASSES = ("accuracy", "balanced accuracy", "patient recognition rate", "slides decided correctly")
+OF_BOTH_CLASSES = ("balanced accuracy", "AUC", "average precision")
+SPEAKS_OF = {  # the images that a measure of single answers speaks of, where these are not all
+    "sensitivity": lambda run: run.label == 1,
+    "specificity": lambda run: run.label == 0,
+    "precision": lambda run: run.called == 1,
+    "F1": lambda run: (run.label == 1) | (run.called == 1),
+}
+FEWEST_UNITS, FEWEST_APART = 8, 4  # chosen by simulation: benchmarks/coverage.py
+NOTHING = 1e-9  # shares that differ by less do so by rounding
 
 
 class Estimate(NamedTuple):
-    """A measure, its values on resamples, and its values with one unit (slide) left out at a time."""
+    """A measure, its values on resamples, and its values with one unit (slide) left out at a time.
+
+    units: how many units the measure speaks of; of the rarer class where it needs both. apart: how many of them are
+    not wholly right, or not wholly wrong, whichever are fewer; of a difference, how many differ.
+    """
 
     value: float
     resampled: np.ndarray
     left_out: np.ndarray
+    units: int
+    apart: int
 
     def interval(self, confidence=0.95):
         """The bias-corrected and accelerated bootstrap interval, its tails widened for few units: (low, high).
 
         The plain percentiles are too near to each other for few slides, and off-centre where shares are near 1.
         Sources: Efron 1987, "Better Bootstrap Confidence Intervals"; for the tails Hesterberg 2015, "What Teachers
-        Should Know About the Bootstrap". (nan, nan) where the measure has no value, or a single unit says
-        nothing about others.
+        Should Know About the Bootstrap". (nan, nan), in words "too few slides", where the measure has no value, speaks
+        of fewer than eight units, or fewer than four of them are partly wrong (or partly right): resamples of so few
+        do not show how much others would vary, and all intervals of slides that are all right have no width.
         """
-        if np.isnan(self.value) or len(self.left_out) < 2:
+        if np.isnan(self.value) or self.units < FEWEST_UNITS or self.apart < FEWEST_APART:
             return np.nan, np.nan
         resampled, left_out = (values[~np.isnan(values)] for values in (self.resampled, self.left_out))
-        if np.ptp(resampled) == 0:
-            return self.value, self.value
-        units = len(self.left_out)
-        widened = np.sqrt(units / (units - 1)) * student.ppf((1 - confidence) / 2, units - 1)
+        if not len(resampled) or np.ptp(resampled) < NOTHING:
+            return np.nan, np.nan
+        widened = np.sqrt(self.units / (self.units - 1)) * student.ppf((1 - confidence) / 2, self.units - 1)
         below = np.mean(resampled < self.value) + np.mean(resampled == self.value) / 2
         bias = norm.ppf(np.clip(below, 1 / len(resampled), 1 - 1 / len(resampled)))
         apart = left_out.mean() - left_out
-        acceleration = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5) if np.ptp(left_out) else 0.0
+        acceleration = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5) if np.ptp(left_out) > NOTHING else 0.0
         tails = [bias + (bias + z) / (1 - acceleration * (bias + z)) for z in (widened, -widened)]
-        return tuple(np.quantile(resampled, norm.cdf(tails)).tolist())
+        low, high = np.quantile(resampled, norm.cdf(tails)).tolist()
+        return (low, high) if high > low else (np.nan, np.nan)
+
+
+class _Drawn:
+    """Predictions of some seeds, and the weights of their units: as they are, one left out, and drawn again."""
+
+    def __init__(self, predictions, unit, resamples):
+        frames.check_predictions(predictions, "seed", "slide", unit)
+        predictions = predictions.reset_index(drop=True)
+        self.classes = predictions.filter(regex="^p_").shape[1] + 1
+        units = pd.Series(pd.factorize(predictions[unit], sort=True)[0], index=predictions.index)
+        self.count = int(units.max()) + 1
+        chances = np.full(self.count, 1 / self.count)
+        draws = np.random.default_rng(0).multinomial(self.count, chances, size=resamples)
+        self.weights = np.vstack([np.ones(self.count), 1 - np.eye(self.count), draws])
+        self.runs = [_SeedRows(rows, units) for _, rows in predictions.groupby("seed")]
+
+    def measure(self, name):
+        """The Estimate of a measure, and the share that is right of each unit which it speaks of."""
+        if name not in MEASURES or (self.classes > 2 and name not in FOR_ANY_CLASSES):
+            there = MEASURES if self.classes == 2 else FOR_ANY_CLASSES
+            raise InputError(f"{name!r} is no measure for {self.classes} classes; choose one of {', '.join(there)}.")
+        found = [MEASURES[name](run, self.weights[:, run.unit], self.weights[:, run.slide_unit]) for run in self.runs]
+        missing = np.isnan(found).all(axis=0)  # a resample may lack a class in every seed
+        means = np.full(len(self.weights), np.nan)
+        means[~missing] = np.nanmean(np.array(found)[:, ~missing], axis=0)
+        told = pd.concat([_told(name, run) for run in self.runs])
+        shares = told.groupby("unit").right.mean()
+        units = len(shares)
+        if name in OF_BOTH_CLASSES:
+            units = int(told.groupby("label").unit.nunique().min()) if told.label.nunique() > 1 else 0
+        apart = min(int((shares < 1).sum()), int((shares > 0).sum()))
+        count = self.count
+        return Estimate(float(means[0]), means[count + 1 :], means[1 : count + 1], units, apart), shares
+
+
+def _told(name, run):
+    """Whether each answer is right that a measure speaks of: a data frame with columns unit, label and right."""
+    if name == "slides decided correctly":
+        return pd.DataFrame({"unit": run.slide_unit, "label": 0, "right": run.slide_correct})
+    right = run.correct
+    if name in ("AUC", "average precision"):  # here an image is right if it lies beyond all of the other class
+        positive = run.label == 1
+        other = run.p[~positive].max(initial=-np.inf), run.p[positive].min(initial=np.inf)
+        right = np.where(positive, run.p > other[0], run.p < other[1]).astype(float)
+    told = pd.DataFrame({"unit": run.unit, "label": run.label, "right": right})
+    return told[SPEAKS_OF[name](run)] if name in SPEAKS_OF else told
 
 
 def estimate(predictions, measure="accuracy", unit="slide", resamples=RESAMPLES):
     """A measure, averaged over seeds, of the predictions and of resamples of their slides.
 
     predictions: test rows of one or more seeds, with columns seed, slide, label and p_<class>. measure: a name in
-    MEASURES. unit: what is drawn again, a column (slide, or number as `dataset.scan` gives it).
+    MEASURES; with more than two classes, in FOR_ANY_CLASSES. unit: what is drawn again, a column (slide, or number as
+    `dataset.scan` gives it).
     Each resample draws as many units as there are, with replacement, each with all its images under every seed.
-    Returns an Estimate. Raises ValueError on an empty frame.
+    Returns an Estimate. Raises InputError on predictions that are none, as `frames.check_predictions`, or on a measure
+    that is not known for so many classes.
     """
-    if predictions.empty:
-        raise ValueError("there is no prediction to measure")
-    units = pd.Series(pd.factorize(predictions[unit], sort=True)[0], index=predictions.index)
-    count = int(units.max()) + 1
-    draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=resamples)
-    draws = np.vstack([np.ones(count), 1 - np.eye(count), draws])
-    found = []
-    for _, rows in predictions.groupby("seed"):
-        run = _SeedRows(rows, units)
-        found.append(MEASURES[measure](run, draws[:, run.unit], draws[:, run.slide_unit]))
-    missing = np.isnan(found).all(axis=0)  # a resample may lack a class in every seed
-    means = np.full(len(draws), np.nan)
-    means[~missing] = np.nanmean(np.array(found)[:, ~missing], axis=0)
-    return Estimate(float(means[0]), means[count + 1 :], means[1 : count + 1])
+    return _Drawn(predictions, unit, resamples).measure(measure)[0]
 
 
 def mean_accuracy(predictions, confidence=0.95, resamples=RESAMPLES):
@@ -182,7 +249,7 @@ def mean_accuracy(predictions, confidence=0.95, resamples=RESAMPLES):
     predictions: as for `estimate`. The interval says how the accuracy would vary with other slides, not with
     other training.
     Returns a dictionary: accuracy, low, high (shares), runs, images and slides (distinct). Raises
-    ValueError on an empty frame.
+    InputError as `estimate`.
     """
     found = estimate(predictions, resamples=resamples)
     low, high = found.interval(confidence)
@@ -190,19 +257,21 @@ def mean_accuracy(predictions, confidence=0.95, resamples=RESAMPLES):
     return {"accuracy": found.value, "low": low, "high": high, **counts, "slides": predictions.slide.nunique()}
 
 
-def summary(predictions, unit="slide", confidence=0.95, resamples=RESAMPLES):
+def summary(predictions, unit="slide", confidence=0.95, resamples=RESAMPLES, positive=None):
     """All measures with their intervals, one row each.
 
-    Arguments as for `estimate`. The patient recognition rate is the mean over slides of the share of a
+    Arguments as for `estimate`. positive: the class with label 1, as a record names it; malignant where that is the one
+    with a probability. The patient recognition rate is the mean over slides of the share of a
     slide's images classified correctly (Spanhol et al. 2016; the data set's "patients" are its slides), and not the
     share of slides decided correctly, which asks the mean probability of a slide's images once.
-    Returns a data frame, index measure, columns value, low and high. With more than two classes only those
-    measures that make sense for any number of classes.
+    Returns a data frame, index measure, columns value, low and high. Where there are more than two classes, or none is
+    the positive one, only those measures that make sense without it.
     """
-    binary = predictions.filter(regex="^p_").shape[1] == 1
-    rows = {}
-    for measure in MEASURES if binary else FOR_ANY_CLASSES:
-        found = estimate(predictions, measure, unit, resamples)
+    columns = list(predictions.filter(regex="^p_"))
+    named = columns == [f"p_{positive or 'malignant'}"]
+    drawn, rows = _Drawn(predictions, unit, resamples), {}
+    for measure in MEASURES if named else FOR_ANY_CLASSES:
+        found, _ = drawn.measure(measure)
         rows[measure] = [found.value, *found.interval(confidence)]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).rename_axis("measure")
 
@@ -212,20 +281,20 @@ def paired(first, second, by=("seed", "file")):
 
     first, second: predictions with seed, file, label and p_<class>. by: what makes two rows a pair; (file,) where
     each image is tested once in both but not under the same seed. Returns (first, second), indexed alike.
-    Raises ValueError when a run tests an image twice, when labels differ, or when no image is shared.
+    Raises InputError when a run tests an image twice, when labels differ, or when no image is shared.
     """
     by = list(by)
     one, other = (rows.set_index(by, drop=False).sort_index() for rows in (first, second))
     for rows in (one, other):
         if rows.index.has_duplicates:
             twice = rows.index[rows.index.duplicated()][0]
-            raise ValueError(f"{twice} is tested twice in one of the runs; choose the rows of one test of each image")
+            raise InputError(f"{twice} is tested twice in one of the runs; choose the rows of one test of each image")
     shared = one.index.intersection(other.index)
     if shared.empty:
-        raise ValueError("the runs share no test image; compare runs of the same data and splits")
+        raise InputError("the runs share no test image; compare runs of the same data and splits")
     one, other = one.loc[shared].reset_index(drop=True), other.loc[shared].reset_index(drop=True)
     if not (one.label == other.label).all():
-        raise ValueError("the runs give the same image different labels; compare runs with the same classes")
+        raise InputError("the runs give the same image different labels; compare runs with the same classes")
     return one, other
 
 
@@ -249,12 +318,20 @@ def paired_difference(first, second, measure="accuracy", unit="slide", confidenc
 
     first, second: test rows as for `estimate`, of the same slides; each resample draws the same slides for
     both, so that what makes a slide hard for both cancels out.
-    Returns a series: difference, low, high. Raises ValueError when the runs test different slides.
+    Returns a series: difference, low, high; the interval is nan where fewer than four slides differ, which is too few
+    to say how others would. Raises InputError when the runs test different slides.
     """
     if set(first[unit]) != set(second[unit]):
-        raise ValueError(f"the runs test different {unit}s; compare runs of the same data")
-    one, other = (estimate(rows, measure, unit, resamples) for rows in (first, second))
-    apart = Estimate(*(np.subtract(*pair) for pair in zip(one, other, strict=True)))
+        raise InputError(f"the runs test different {unit}s; compare runs of the same data.")
+    (one, of_one), (other, of_other) = (_Drawn(rows, unit, resamples).measure(measure) for rows in (first, second))
+    differ = int((of_one.subtract(of_other, fill_value=0).abs() > NOTHING).sum())
+    apart = Estimate(
+        one.value - other.value,
+        one.resampled - other.resampled,
+        one.left_out - other.left_out,
+        min(one.units, other.units),
+        differ,
+    )
     return pd.Series([apart.value, *apart.interval(confidence)], ["difference", "low", "high"])
 
 

@@ -23,6 +23,7 @@ import pandas as pd
 
 from breakhis_lib.data import splits
 from breakhis_lib.errors import InputError
+from breakhis_lib.model.readings import DEFAULT_READING
 
 KEY = ["magnification", "protocol", "reading", "seed"]
 COLUMNS = [*KEY, "set", "file", "slide", "label"]
@@ -135,6 +136,11 @@ class Record:
     def head_path(self, key):
         """Where the trained head of a run is kept."""
         return self.folder / "heads" / ("-".join(str(key[name]) for name in KEY) + ".weights.h5")
+
+    def main_reading(self):
+        """The course's reading where it was run, or else the first that was."""
+        runs = [run["reading"] for run in self.info().get("runs", [])]
+        return DEFAULT_READING if DEFAULT_READING in runs or not runs else runs[0]
 
     def keep_digests(self, fields):
         """Note the digests of the images behind the heads; `fields` of any magnifications, with file and sha256."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jinja2
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
@@ -18,6 +17,7 @@ from breakhis_lib.evaluation import calibration, decisions, figures, metrics, ta
 from breakhis_lib.model import readings
 
 MOST_ERRORS = 20
+WHOLE = ("missed", "malignant", "alarms", "benign")  # columns of `decisions` that count images
 
 
 def write(record, path, reading=readings.DEFAULT_READING):
@@ -27,17 +27,17 @@ def write(record, path, reading=readings.DEFAULT_READING):
     Returns the path. Raises InputError when the record has no such run or the file cannot be written.
     """
     predictions, info = record.predictions(), record.info()
-    of_reading = predictions[predictions.reading == reading]
-    if of_reading.empty:
-        there = ", ".join(predictions.reading.unique())
-        raise InputError(f"{record.folder} has no run of reading {reading}; it has {there}.")
-    source = resources.files(__package__).joinpath("report.html").read_text()
+    of_reading = tables.of_reading(predictions, reading)
+    classes = info["classes"] if record.positive() else None
+    source = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    parts = [_magnification(*item) for item in of_reading.groupby("magnification")]
+    parts = [_magnification(*item, classes) for item in of_reading.groupby("magnification")]
     runs = [run for run in info["runs"] if run["reading"] == reading]
     page = template.render(
         name=f"{record.folder.name}, reading {reading}",
         simulated=record.is_simulated(),
+        classes=classes,
+        count=len(info["classes"]),
         contents=[
             ("Table 4, four ways", "table4"),
             *((part["title"], f"x{part['magnification']}") for part in parts),
@@ -61,35 +61,36 @@ def write(record, path, reading=readings.DEFAULT_READING):
 
 def _table4(predictions, reading):
     table = tables.four_ways(predictions, reading).reset_index()
+    table[["low", "high"]] = table[["low", "high"]].astype(object).where(table.runs.notna(), "")  # the paper has none
     return _html(table, "Test accuracy in percent", index=False, decimals=2)
 
 
-def _magnification(magnification, predictions):
-    """What the template shows of one magnification."""
+def _magnification(magnification, predictions, classes):
+    """What the template shows of one magnification; `classes`: the other and the positive class, or None."""
     tested = predictions[predictions.set == "test"]
     title = f"Magnification {magnification}" if magnification else "All images"
-    two_classes = "p_malignant" in predictions
     shown = []
-    if two_classes:
+    if classes:
         alt = f"Three charts, {title.lower()}: ROC, precision and recall, reliability, a line for each way to split."
         shown.append(
             {
                 "svg": _svg(figures.curves(tested)),
                 "alt": alt,
-                "caption": "Test images of all seeds pooled. Dotted: chance, the share of malignant images, "
+                "caption": f"Test images of all seeds pooled. Dotted: chance, the share of {classes[1]} images, "
                 "and probabilities that come true as often as they say.",
             }
         )
-    protocols = [_protocol(name, group, two_classes) for name, group in predictions.groupby("protocol", sort=True)]
-    if two_classes and {"image", "slide"} <= set(tested.protocol):
+    protocols = [_protocol(name, group, classes) for name, group in predictions.groupby("protocol", sort=True)]
+    if classes and {"image", "slide"} <= set(tested.protocol):
         protocols[-1]["tables"] += _comparison(tested)
     return {"magnification": magnification, "title": title, "figures": shown, "protocols": protocols}
 
 
-def _protocol(name, predictions, two_classes):
+def _protocol(name, predictions, classes):
     tested = predictions[predictions.set == "test"]
     counts = f"{tested.file.nunique()} images of {tested.slide.nunique()} slides, {tested.seed.nunique()} runs"
-    found = metrics.summary(tested)
+    positive = classes and classes[1]
+    found = metrics.summary(tested, positive=positive)
     images, accuracy = tested.file.nunique(), found.value["accuracy"]
     shown = found.copy()
     shown.loc["accuracy, were images independent (Wilson)"] = [
@@ -99,18 +100,23 @@ def _protocol(name, predictions, two_classes):
     numbered = tested.assign(number=tested.slide.map(dataset.slide_number))
     of_breakhis = tested.magnification.iat[0] != dataset.NO_MAGNIFICATION  # elsewhere a group's name has no grammar
     if of_breakhis and numbered.number.nunique() < tested.slide.nunique():  # these may be of one patient
-        by_number = metrics.summary(numbered, "number")[["low", "high"]]
+        by_number = metrics.summary(numbered, "number", positive=positive)[["low", "high"]]
         shown = shown.join(by_number.rename(columns="{}, numbers drawn".format))
-    first = [_html(shown, "How good, and how sure")]
+    first = [_html(shown, f"How good, and how sure{f'; to be found: {positive}' if positive else ''}")]
     folded = []
-    if two_classes:
+    if classes:
         first.append(_html(tables.prevalences(found), "What an answer is worth, at assumed prevalences"))
         folded += [
-            ("Thresholds chosen on validation images", _html(_thresholds(predictions), "Applied to test images")),
             (
-                "What a missed cancer costs",
+                "Thresholds chosen on validation images",
+                _html(_thresholds(predictions), "Applied to test images", of=classes),
+            ),
+            (
+                f"What a missed {positive} image costs",
                 _html(
-                    decisions.expected_costs(predictions), "Cost of an image, in false alarms, by ratio of the costs"
+                    decisions.expected_costs(predictions),
+                    "Cost of an image in false alarms, by ratio of the costs",
+                    of=classes,
                 ),
             ),
             ("Calibration", _html(calibration.summary(predictions), "Brier score and expected error")),
@@ -151,12 +157,10 @@ def _comparison(tested):
 
 
 def _leakage(runs):
-    rows = pd.DataFrame(
-        [{"magnification": run["magnification"], "split by": run["protocol"], **run["audit"]} for run in runs]
-    )
-    return _html(
-        rows.groupby(["magnification", "split by"]).mean().reset_index(), "Test images", index=False, decimals=1
-    )
+    columns = ["test images", "share a slide", "share a slide number", "have a twin"]
+    rows = [{"magnification": run["magnification"], "split by": run["protocol"], **run["audit"]} for run in runs]
+    table = pd.DataFrame(rows).groupby(["magnification", "split by"]).mean(numeric_only=True)
+    return _html(table.reindex(columns=columns).reset_index(), "Test images", index=False, decimals=1)
 
 
 def _sessions(sessions):
@@ -167,27 +171,34 @@ def _sessions(sessions):
     return _html(pd.DataFrame(rows), "Commands that made the record", index=False)
 
 
-def _html(table, caption, index=True, decimals=3):
-    """A data frame as an HTML table with a caption, in a box that scrolls; fractions with so many decimals."""
+def _html(table, caption, index=True, decimals=3, of=None):
+    """A data frame as an HTML table with a caption, in a box that scrolls; fractions with so many decimals.
+
+    of: the other and the positive class, in whose names the columns of `decisions` are then told.
+    """
     table = table.reset_index() if index else table
+    table = table.astype({name: int for name in WHOLE if name in table})
+    if of:
+        words = dict(zip(dataset.CLASSES, of, strict=True))
+        table = table.rename(columns=lambda name: " ".join(words.get(word, word) for word in name.split(" ")))
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     lines = []
     for row in table.itertuples(index=False):
-        cells = [f"<td{_left(value)}>{escape(_text(value, decimals))}</td>" for value in row[1:]]
-        lines.append(f'<tr><th scope="row">{escape(_text(row[0]))}</th>{"".join(cells)}</tr>')
+        texts = [_text(value, decimals, name) for name, value in zip(table.columns, row, strict=True)]
+        cells = [f"<td{_left(value)}>{escape(text)}</td>" for text, value in zip(texts[1:], row[1:], strict=True)]
+        lines.append(f'<tr><th scope="row">{escape(texts[0])}</th>{"".join(cells)}</tr>')
     return Markup(
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
         f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
-def _text(value, decimals=None):
+def _text(value, decimals, column):
     if pd.isna(value):
-        return ""
+        return tables.interval(value, value) if column.startswith("low") else ""
     if not isinstance(value, float):
         return str(value)
-    whole = value > 1 and (np.isinf(value) or value == int(value))
-    return f"{value:g}" if decimals is None or whole else f"{value:.{decimals}f}"
+    return f"{value:g}" if column in ("prevalence", "ratio") else f"{value:.{decimals}f}"
 
 
 def _left(value):

@@ -6,8 +6,40 @@ import numpy as np
 import pandas as pd
 
 from breakhis_lib import paper
+from breakhis_lib.data.dataset import MAGNIFICATIONS
+from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import metrics, records
 from breakhis_lib.model import readings
+
+COUNTS = ["runs", "images", "slides"]
+
+
+def interval(low, high, decimals=1):
+    """An interval in words: "41.6 to 94.9", or "too few slides" where it is nan."""
+    return "too few slides" if pd.isna(low) else f"{low:.{decimals}f} to {high:.{decimals}f}"
+
+
+def of_reading(predictions, reading):
+    """The predictions of one reading; InputError, naming those that are there, where there are none."""
+    chosen = predictions[predictions.reading == reading]
+    if chosen.empty:
+        raise InputError(f"there is no run of reading {reading}; there is {', '.join(predictions.reading.unique())}.")
+    return chosen
+
+
+def _accuracy(tested):
+    """Accuracy with its interval, in percent, and what it was counted on."""
+    found = metrics.mean_accuracy(tested)
+    return {**{name: 100 * found.pop(name) for name in ("accuracy", "low", "high")}, **found}
+
+
+def _majority(tested):
+    return 100 * metrics.majority_share(tested.drop_duplicates("file").label)
+
+
+def _printed(predictions):
+    """The paper's Table 4, where the predictions are of BreakHis' images or of practice slides."""
+    return paper.table4() if set(predictions.magnification) <= set(MAGNIFICATIONS) else pd.Series(dtype=float)
 
 
 def table4(predictions, reading=readings.DEFAULT_READING):
@@ -16,51 +48,47 @@ def table4(predictions, reading=readings.DEFAULT_READING):
     predictions: of a record, any magnifications, protocols and seeds.
     Returns a data frame, one row a magnification and protocol: paper, accuracy, low, high (percent; the
     interval is the 95 % bootstrap over slides), majority (percent), runs, images, slides. The paper's row
-    of a magnification that was not run has no other figure.
+    of a magnification that was not run has no other figure; for images that are not BreakHis' there is none. Raises
+    InputError where there is no run of that reading.
     """
-    tested = predictions[(predictions.set == "test") & (predictions.reading == reading)]
-    printed = paper.table4()
-    rows = []
+    tested = of_reading(predictions[predictions.set == "test"], reading)
+    printed, rows = _printed(tested), []
     for magnification in sorted({*printed.index, *tested.magnification}):
         row = {"magnification": magnification, "paper": printed.get(magnification)}
         there = tested[tested.magnification == magnification]
         for protocol, group in there.groupby("protocol"):
-            found = metrics.mean_accuracy(group)
-            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
-            majority = 100 * metrics.majority_share(group.drop_duplicates("file").label)
-            counts = {name: found[name] for name in ("runs", "images", "slides")}
-            rows.append({**row, "protocol": protocol, **percent, "majority": majority, **counts})
+            rows.append({**row, "protocol": protocol, **_accuracy(group), "majority": _majority(group)})
         if there.empty:
             rows.append({**row, "protocol": None})
-    columns = ["paper", "accuracy", "low", "high", "majority", "runs", "images", "slides"]
+    columns = ["paper", "accuracy", "low", "high", "majority", *COUNTS]
     table = pd.DataFrame(rows).set_index(["magnification", "protocol"])
-    return table.reindex(columns=columns).astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
+    return table.reindex(columns=columns).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def four_ways(predictions, reading=readings.DEFAULT_READING):
     """Table 4 four ways: what the paper prints, ours by each protocol, and the majority class, one row each.
 
-    predictions, reading: as for `table4`. Returns a data frame, index magnification and way; columns accuracy, low and
-    high (percent; 95 % bootstrap over slides), runs, images, slides. The paper prints an accuracy alone.
+    predictions, reading: as for `table4`. The majority class is that of the images tested; where protocols tested other
+    images, there is a row for each. Returns a data frame, index magnification and way; columns accuracy, low and
+    high (percent; 95 % bootstrap over slides), runs, images, slides. The paper prints an accuracy alone. Raises
+    InputError as `table4`.
     """
-    tested = predictions[(predictions.set == "test") & (predictions.reading == reading)]
-    rows, printed = {}, paper.table4()
+    tested = of_reading(predictions[predictions.set == "test"], reading)
+    rows, printed = {}, _printed(tested)
     for magnification in sorted({*printed.index, *tested.magnification}):
         if magnification in printed:
             rows[(magnification, "paper, by image")] = {"accuracy": printed[magnification]}
         there = tested[tested.magnification == magnification]
-        ways = {f"ours, by {protocol}": group for protocol, group in there.groupby("protocol")}
-        if ways:
-            images = there.drop_duplicates("file").assign(seed=0)
-            ways["majority class"] = _constant(images)
-        for way, group in ways.items():
-            found = metrics.mean_accuracy(group)
-            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
-            counts = {name: found[name] for name in ("runs", "images", "slides")}
-            rows[(magnification, way)] = {**percent, **counts}
-    columns = ["accuracy", "low", "high", "runs", "images", "slides"]
-    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).rename_axis(["magnification", "way"])
-    return table.astype(dict.fromkeys(["runs", "images", "slides"], "Int64"))
+        of_protocol = {protocol: group for protocol, group in there.groupby("protocol")}
+        rows |= {(magnification, f"ours, by {name}"): _accuracy(group) for name, group in of_protocol.items()}
+        images = {name: group.drop_duplicates("file").assign(seed=0) for name, group in of_protocol.items()}
+        if len({frozenset(group.file) for group in images.values()}) == 1:
+            images = {"": next(iter(images.values()))}
+        for name, group in images.items():
+            way = f"majority class, by {name}" if name else "majority class"
+            rows[(magnification, way)] = _accuracy(_constant(group))
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=["accuracy", "low", "high", *COUNTS])
+    return table.rename_axis(["magnification", "way"]).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def _constant(images):
@@ -73,29 +101,36 @@ def _constant(images):
 def runs(folders):
     """Every kind of run in some records, one row each: what was varied, and what came of it.
 
-    folders: of records. Returns a data frame, index record, magnification, protocol and reading; columns validation
-    (accuracy of the kept epoch, mean over seeds, percent: choose by this one), accuracy, low, high, majority
-    (percent, as in `table4`), runs, images, slides. Raises InputError for a folder without a record.
+    folders: of records. Returns a data frame, index record (the end of its path that no other shares), magnification,
+    protocol and reading; columns validation (accuracy of the kept epoch, mean over seeds, percent: choose by this one),
+    accuracy, low, high, majority (percent, as in `table4`), runs, images, slides. Raises InputError for a folder
+    without a record.
     """
     rows = {}
-    for folder in folders:
+    for folder, record in zip(folders, _names(folders), strict=True):
         predictions = records.Record(folder).predictions()
         for key, group in predictions.groupby(["magnification", "protocol", "reading"], sort=False):
             held_out, tested = (group[group.set == name] for name in ("validation", "test"))
             right = metrics.is_correct(held_out).groupby(held_out.seed).mean()
-            found = metrics.mean_accuracy(tested)
-            percent = {name: 100 * found[name] for name in ("accuracy", "low", "high")}
-            majority = 100 * metrics.majority_share(tested.drop_duplicates("file").label)
-            counts = {name: found[name] for name in ("runs", "images", "slides")}
-            rows[(Path(folder).name, *key)] = {
+            rows[(record, *key)] = {
                 "validation": 100 * right.mean(),
-                **percent,
-                "majority": majority,
-                **counts,
+                **_accuracy(tested),
+                "majority": _majority(tested),
             }
     names = ["record", "magnification", "protocol", "reading"]
-    table = pd.DataFrame.from_dict(rows, orient="index")
+    columns = ["validation", "accuracy", "low", "high", "majority", *COUNTS]
+    table = pd.DataFrame.from_dict(rows, orient="index")[columns]
     return table.set_index(pd.MultiIndex.from_tuples(rows, names=names))
+
+
+def _names(folders):
+    """The shortest ends of some paths that tell them apart; a path that is there twice keeps its whole."""
+    parts = [Path(folder).resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(set(parts)):
+            return names
+    return names
 
 
 def against_default(folders, default, reading=readings.DEFAULT_READING):
@@ -174,15 +209,13 @@ def errors(predictions, most=20):
 
 
 def slide_by_slide(predictions):
-    """Every tested slide: its class, its images, how often they were right, and the mean probability of malignant.
+    """Every tested slide: its class, its images, how often they were right, and the mean probability of the positive.
 
     predictions: test rows of two classes. Returns a data frame, index slide, worst first.
     """
     table = predictions.assign(correct=metrics.is_correct(predictions)).groupby("slide")
+    column = metrics.positive_probability(predictions).name
     found = table.agg(
-        label=("label", "first"),
-        images=("file", "nunique"),
-        correct=("correct", "mean"),
-        p_malignant=("p_malignant", "mean"),
+        label=("label", "first"), images=("file", "nunique"), correct=("correct", "mean"), **{column: (column, "mean")}
     )
     return found.sort_values(["correct", "images"], ascending=[True, False])

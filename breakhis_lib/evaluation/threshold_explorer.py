@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from breakhis_lib.evaluation import decisions
+from breakhis_lib.evaluation import decisions, metrics
 
 THRESHOLDS = np.round(np.arange(101) / 100, 2)
 RATIOS = (1, 2, 5, 10, 20, 50)  # what a missed cancer costs, in false alarms
@@ -32,7 +32,7 @@ def html(predictions, magnification, ratio=10, identity="threshold-figure"):
         raise ValueError(
             f"magnification {magnification} and ratio {ratio} cannot be shown; there are {list(found)}, {RATIOS}"
         )
-    source = resources.files(__package__).joinpath("threshold.html").read_text()
+    source = resources.files(__package__).joinpath("threshold.html").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     return template.render(
         identity=identity,
@@ -57,7 +57,7 @@ def counts(predictions):
         test = rows[rows.set == "test"]
         if test.file.duplicated().any():
             raise ValueError("an image is tested twice; choose the seeds of one shuffle")
-        table = decisions.confusion_counts(test.label, test.p_malignant, THRESHOLDS)
+        table = decisions.confusion_counts(test.label, metrics.positive_probability(test), THRESHOLDS)
         found.setdefault(int(magnification), {})[protocol] = {
             "malignant": int(table.malignant[0]),
             "benign": int(table.benign[0]),

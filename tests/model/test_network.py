@@ -148,9 +148,7 @@ def test_weights_of_a_head_are_written_whole_or_not_at_all(tensors, tmp_path, mo
     network.save_head(head, path)
     before = path.read_bytes()
     monkeypatch.setattr(network.shutil, "disk_usage", lambda folder: namedtuple("Usage", "free")(1000))
-    with pytest.raises(
-        InputError, match=r"a\.weights\.h5 cannot be written \(No space left on device\)"
-    ):
+    with pytest.raises(InputError, match=r"a\.weights\.h5 cannot be written \(No space left on device\)"):
         network.save_head(head, path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]

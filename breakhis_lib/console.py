@@ -1,0 +1,165 @@
+"""What the command line shows: progress, findings, tables. Names of files are printed as they are, never as markup."""
+
+import sys
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from breakhis_lib.errors import InputError
+
+FEW = 5  # findings of a kind that are shown unless all are asked for
+output = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def say(message):
+    """One line about what happens, on standard error."""
+    errors.print(message)
+
+
+def progress(in_bytes=False):
+    """A rich.progress.Progress on standard error, gone when it ends."""
+    counts = [DownloadColumn(), TransferSpeedColumn()] if in_bytes else [MofNCompleteColumn()]
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *counts,
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+    )
+
+
+def bar(shown, description):
+    """A callback (done, total) that moves one bar of a Progress."""
+    task = shown.add_task(description, total=None, note="")
+    return lambda done, total: shown.update(task, completed=done, total=total)
+
+
+class Bars:
+    """An `experiment.Watcher`: one bar for what is being done, one line for what is done."""
+
+    def __init__(self, shown):
+        """Draw into a rich.progress.Progress."""
+        self.shown, self.name, self.task = shown, None, None
+
+    def _bar(self, name, total):
+        """The bar of what is being done; the one before it goes."""
+        if name != self.name:
+            if self.task is not None:
+                self.shown.remove_task(self.task)
+            self.name, self.task = name, self.shown.add_task(name, total=total, note="")
+
+    def say(self, message):
+        """One line of text."""
+        say(message)
+
+    def features(self, magnification, done, total):
+        """Images whose features are computed, of those to compute."""
+        self._bar(f"x{magnification}: frozen trunk, images", total)
+        speed = self.shown.tasks[-1].speed
+        self.shown.update(self.task, completed=done, note=f"{speed:.1f} images/s" if speed else "")
+        if done == total:
+            say(f"x{magnification}: features of {total} images computed")
+
+    def epoch(self, name, epoch, epochs, logs):
+        """An epoch of the run of that name ended."""
+        self._bar(f"{name}, epochs", epochs)
+        if logs:
+            note = f"validation loss {logs['val_loss']:.3f}, accuracy {logs['val_accuracy']:.3f}"
+            self.shown.update(self.task, completed=epoch, note=note)
+
+    def trained(self, name, trained):
+        """A run of that name ended."""
+        best = trained.history.loc[trained.best_epoch]
+        say(
+            f"{name}: {trained.seconds:.0f} s, best epoch {trained.best_epoch} of {len(trained.history)}, "
+            f"validation accuracy {best.val_accuracy:.3f}"
+        )
+
+
+def findings(found, kinds, every):
+    """What `inventory.inspect` found, by kind, the first FEW of each unless `every` is asked for."""
+    if found.empty:
+        output.print("Nothing to report.")
+    for kind, rows in found.groupby("kind", observed=True):
+        output.print(f"\n{kind} ({len(rows)}): {kinds[kind]}", style="bold")
+        shown = rows if every else rows[:FEW]
+        for row in shown.itertuples():
+            output.print(f"  {row.file}: {row.detail}")
+        if len(rows) > len(shown):
+            output.print(f"  ... and {len(rows) - len(shown)} more; --all lists them")
+
+
+def _show(table, width):
+    """Print a table; where no terminal says how wide it is, so many columns wide."""
+    Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False).print(table)
+
+
+def runs(folders):
+    """A row for every kind of run in some records."""
+    from breakhis_lib.evaluation import tables
+
+    shown = Table(title="Every kind of run: accuracy in percent")
+    left = ("record", "split by", "reading")
+    names = ("record", "magnification", *left[1:], "validation", "test", "95 % interval", "majority", "runs")
+    for name in names:
+        shown.add_column(name, justify="left" if name in left else "right", overflow="fold")
+    for (folder, magnification, protocol, reading), row in tables.runs(folders).iterrows():
+        figures = [f"{row.validation:.1f}", f"{row.accuracy:.1f}", tables.interval(row.low, row.high)]
+        counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
+        shown.add_row(folder, f"x{magnification}" if magnification else "all", protocol, reading, *figures, *counts)
+    shown.caption = "Mean over runs; interval: bootstrap over slides. Choose by validation, not by test."
+    _show(shown, 110)
+
+
+def table4(record, reading):
+    """A record's test accuracy beside the majority class, and for BreakHis beside what the paper prints."""
+    from breakhis_lib.evaluation import tables
+
+    found = tables.four_ways(record.predictions(), reading)
+    kind = "SIMULATED slides, " if record.is_simulated() else ""
+    shown = Table(title=f"Table 4 four ways, test accuracy in percent: {kind}{record.folder} ({reading})")
+    for name in ("magnification", "way", "accuracy", "95 % interval", "runs", "images", "slides"):
+        shown.add_column(name, justify="left" if name == "way" else "right")
+    for magnification, rows in found.groupby(level="magnification", sort=False):
+        for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
+            cells = ["" if number else f"x{magnification}" if magnification else "all", way, f"{row.accuracy:.2f}"]
+            if not way.startswith("paper"):
+                cells += [
+                    tables.interval(row.low, row.high),
+                    *(f"{row[name]}" for name in ("runs", "images", "slides")),
+                ]
+            shown.add_row(*cells, end_section=number == len(rows) - 1)
+    notes = ["Ours: mean over runs; interval: over slides; images, slides: distinct ones tested."]
+    if found.index.get_level_values("way").str.startswith("paper").any():
+        notes.append("The paper splits by image and prints neither intervals nor counts.")
+    shown.caption = "\n".join(notes)
+    _show(shown, 110)
+
+
+def predictions(found, unreadable, classes, record):
+    """The probability of each label for single images, and then what could not be read, as an InputError."""
+    shown = Table(title=f"Probability of each label (record {record.folder}; not for clinical use)")
+    for name in ("image", *classes, "head", "the image was in"):
+        shown.add_column(name, overflow="fold")
+    where = {"none": "none of its sets", None: "nobody knows (an older record)"}
+    for _, row in found.iterrows():
+        head = f"x{row.magnification} by {row.protocol}, {row.reading}, seed {row.seed}"
+        image = row.file.replace("\\", "/").rsplit("/", 1)[-1]
+        place = where.get(row.set, f"its {row.set} set")
+        shown.add_row(image, *(f"{row[name]:.4f}" for name in classes), head, place)
+    if len(found):
+        _show(shown, 140)
+    if unreadable:
+        raise InputError("\n".join(["not predicted:", *unreadable]))
