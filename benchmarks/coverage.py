@@ -2,7 +2,7 @@
 
 Slides are right with shares of their own, drawn from a beta distribution whose mean is the truth, and have 4 to 28
 images each. A nominal 95 % interval should hold the truth 95 times in a hundred; where the course's is not printed
-("too few slides"), it need not. Beside it: the plain percentiles of the same bootstrap over slides, and Wilson's interval,
+("too few slides"), it need not. Beside it: the plain percentiles of the same bootstrap, and Wilson's interval,
 which takes images as independent. Columns: printed, and the share of the printed that hold the truth.
 """
 
@@ -40,7 +40,7 @@ def answered(random, table):
 
 
 def another(random, table, shape):
-    """Predictions of the same images by another run that is as good: most slides are as hard for it as for the first."""
+    """Predictions of the same images by another run that is as good; most slides are as hard for it as before."""
     fresh = random.beta(*shape, size=table.slide.max() + 1)
     is_alike = random.random(len(fresh)) < LIKENESS
     share = np.where(is_alike[table.slide], table.share, fresh[table.slide])
@@ -74,7 +74,7 @@ def coverage(question, name, slides):
         printed += not np.isnan(intervals["ours"][0])
         for method, (low, high) in intervals.items():
             held[method] = held.get(method, 0) + (low <= truth <= high)
-    ours = held.pop("ours") / printed if printed >= REPEATS / 20 else np.nan  # of fewer, chance says more than the rule
+    ours = held.pop("ours") / printed if printed else np.nan
     others = {method: count / REPEATS for method, count in held.items()}
     return {"measure": question, "shares": name, "slides": slides, "printed": printed / REPEATS, "ours": ours, **others}
 

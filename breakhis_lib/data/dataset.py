@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from breakhis_lib.data import images
+from breakhis_lib.data import folders, images
 from breakhis_lib.errors import InputError
 
 COLUMNS = [
@@ -37,18 +37,20 @@ SUBTYPES = {
 BENIGN_SUBTYPES = ("A", "F", "PT", "TA")
 NAME = re.compile(
     r"SOB_(?:(?P<B>B)_(?P<benign>A|F|PT|TA)|M_(?P<malignant>DC|LC|MC|PC))"
-    r"-(?P<year>\d\d)-(?P<slide>\w+)-(?P<magnification>40|100|200|400)-(?P<sequence>\d+)\.png",
+    r"-(?P<year>\d\d)-(?P<slide>\w+)-(?P<magnification>40|100|200|400)-(?P<sequence>\d+)"
+    r"\.(?i:png|jpe?g|tiff?)",
     re.ASCII,
 )
 FIRST_SIMULATED = 90001  # slide numbers of practice slides; BreakHis' own end at 29960
+NO_MAGNIFICATION = folders.NO_MAGNIFICATION
 TWIN_SLIDE = "13412"  # filed both as ductal (DC) and as lobular (LC), the same pictures under two names
-NO_MAGNIFICATION = 0  # images of a plain folder, which states none
 
 
 def parse_name(file):
     """What a BreakHis file name says of its image.
 
-    file: a name such as SOB_B_TA-14-16184-40-001.png, without folders.
+    file: a name such as SOB_B_TA-14-16184-40-001.png, without folders; copies in other formats keep the name but for
+    its ending.
     Returns a dictionary with file, magnification, label (0 benign, 1 malignant), label_name, subtype,
     year (two digits), slide (its identifier), number (the slide's digits, shared by 22549AB, CD and G)
     and sequence; or None when the name is not in the grammar.
@@ -123,36 +125,69 @@ def walk(folder, unreadable=None):
     seen = {folder.resolve()}
     for current, subfolders, files in os.walk(folder, onerror=unreadable or _refuse, followlinks=True):
         new = []
-        for name in sorted(name for name in subfolders if not name.startswith(".")):
+        for name in sorted(name for name in subfolders if not name.startswith((".", "__MACOSX"))):
+            _readable(name, current)
             real = Path(os.path.realpath(os.path.join(current, name)))
             if real not in seen:
                 seen.add(real)
                 new.append(name)
         subfolders[:] = new
-        yield from (Path(current, name) for name in sorted(files) if not name.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
+            yield Path(current, _readable(name, current))
+
+
+def _readable(name, folder):
+    """The name, if it is text; a zip made on a Korean Windows, for instance, leaves bytes that are none."""
+    if name != name.encode(errors="surrogateescape").decode(errors="replace"):
+        raise InputError(
+            f"{folder} holds a name that is not in UTF-8 ({name.encode(errors='surrogateescape')!r}); "
+            "rename it, or unpack its archive again with the right encoding (for instance unzip -O cp949)."
+        )
+    return name
 
 
 def _refuse(error):
     raise InputError(f"{error.filename} cannot be read: {error.strerror}; change its permissions.") from None
 
 
-def scan(folder, groups=None):
+def is_simulated(name):
+    """Whether what `parse_name` returned is the name of a practice slide's image."""
+    return name["year"] == "00" and name["number"].isdigit() and int(name["number"]) >= FIRST_SIMULATED
+
+
+def scan(folder, groups=None, positive=None):
     """Read a folder into fields.
 
     folder: BreakHis in its own layout, at any depth; or a folder with one sub-folder a class
     (`folder/<class>/*.png`, .jpg, .jpeg, .tif, .tiff). groups: for the second kind, a CSV with columns
     file (relative to the folder, or a bare name) and group (the patient or slide an image is from);
-    without it every image is its own group.
+    without it every image is its own group. positive: of two classes the one that gets label 1; by default malignant,
+    or else the last in the alphabet.
     Returns a data frame with the columns of COLUMNS, sorted by file. Raises InputError when there is no
-    image, when all images are of one class, or when a name occurs twice.
+    image, when all images are of one class, when a name occurs twice, or when folders or groups cannot be understood.
+    """
+    return survey(folder, groups, positive)[0]
+
+
+def survey(folder, groups=None, positive=None):
+    """What `scan` returns, and beside it the images that it leaves out: a data frame with columns file and reason.
+
+    Arguments and errors as for `scan`. In BreakHis' layout images under other names are left out; in a folder of
+    classes those outside all classes.
     """
     folder = Path(folder)
     paths = [path for path in walk(folder) if path.suffix.lower() in images.EXTENSIONS]
     rows = [{**name, "path": str(path)} for path in paths if (name := parse_name(path.name))]
-    if rows and groups is not None:
-        raise InputError(f"{folder} is in BreakHis' layout, whose names give the slides; leave the groups file out.")
-    if not rows:
-        rows = _scan_classes(folder, paths, groups)
+    if rows and (groups is not None or positive not in (None, CLASSES[1])):
+        raise InputError(
+            f"{folder} is in BreakHis' layout, whose names give slides and classes; "
+            "leave the groups file out, and the positive class, which is malignant."
+        )
+    if rows:
+        why = "bears no name of BreakHis"
+        left_out = [{"file": path.name, "reason": why} for path in paths if not parse_name(path.name)]
+    else:
+        rows, left_out = folders.scan_classes(folder, paths, groups and Path(groups), positive)
     if not rows:
         raise InputError(
             f"{folder} holds no image; expected BreakHis' layout (files such as SOB_B_TA-14-16184-40-001.png) "
@@ -160,47 +195,15 @@ def scan(folder, groups=None):
         )
     fields = pd.DataFrame(rows, columns=COLUMNS).sort_values("file", ignore_index=True)
     if fields.label.nunique() < 2:
-        raise InputError(
-            f"{folder} holds images of one class only ({fields.label_name[0]}); a classifier needs two or more."
-        )
-    twice = fields.file[fields.file.duplicated()]
+        only = fields.label_name[0]
+        inside = f"; if its sub-folders are the classes, give {folder / only}" if (folder / only).is_dir() else ""
+        raise InputError(f"{folder} holds images of one class only ({only}); a classifier needs two or more{inside}.")
+    twice = fields[fields.file.str.rsplit(".", n=1).str[0].duplicated(keep=False) & fields.magnification.gt(0)]
+    twice = fields[fields.file.duplicated(keep=False)] if twice.empty else twice
     if len(twice):
-        first, second = fields.path[fields.file == twice.iloc[0]].iloc[:2]
-        raise InputError(f"{twice.iloc[0]} occurs twice, as {first} and {second}; give a folder with one copy.")
-    return fields
-
-
-def _scan_classes(folder, paths, groups):
-    table = [(path.relative_to(folder), path) for path in paths]
-    table = [(relative, path) for relative, path in table if len(relative.parts) > 1]
-    names = sorted({relative.parts[0] for relative, _ in table})
-    group_of = _read_groups(groups) if groups is not None else None
-    rows = []
-    for relative, path in table:
-        file, class_name = relative.as_posix(), relative.parts[0]
-        group = file
-        if group_of is not None:
-            group = group_of.get(file, group_of.get(relative.name))
-            if not group:
-                raise InputError(f"{groups} has no row for {file}; add one, with its group.")
-        rows.append(
-            {
-                "file": file, "path": str(path), "magnification": NO_MAGNIFICATION, "label": names.index(class_name),
-                "label_name": class_name, "subtype": class_name, "year": "", "slide": group, "number": group,
-                "sequence": len(rows),
-            }
-        )  # fmt: skip
-    return rows
-
-
-def _read_groups(path):
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as CSV ({error}); expected columns file,group.") from None
-    if not {"file", "group"} <= set(table.columns):
-        raise InputError(f"{path} has columns {', '.join(table.columns)}; expected file,group.")
-    return dict(zip(table.file, table.group, strict=True))
+        first, second = twice.path.iloc[:2]
+        raise InputError(f"{twice.file.iloc[0]} occurs twice, as {first} and {second}; give a folder with one copy.")
+    return fields, pd.DataFrame(left_out, columns=["file", "reason"])
 
 
 def class_names(fields):

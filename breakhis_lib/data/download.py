@@ -120,7 +120,7 @@ def _transfer(session, url, part, progress):
         if done == 0:
             part.write_bytes(b"")
             note = {"url": url, "validator": _validator(response), "total": total}
-            _note(part).write_text(json.dumps(note))
+            _note(part).write_text(json.dumps(note), encoding="utf-8")
         with open(part, "ab") as stream:
             for piece in response.raw.stream(CHUNK, decode_content=False):
                 stream.write(piece)
@@ -137,7 +137,7 @@ def _check_answer(response, url, part):
     if status == 416:  # the server's file is shorter than what is here, so it is another file
         _note(part).unlink(missing_ok=True)
         raise _InterruptedError("the file on the server has changed")
-    if status >= 500:
+    if status >= 500 or status in (408, 429):  # later it may answer
         raise _InterruptedError(f"the server answered {status} {response.reason}")
     archive = part.with_suffix("")
     if status not in (200, 206):
@@ -189,7 +189,7 @@ def _note(part):
 def _read_note(part, url):
     """Which file the partial file is a part of; None when that is unknown, so that nothing is glued together."""
     try:
-        note = json.loads(_note(part).read_text())
+        note = json.loads(_note(part).read_text(encoding="utf-8"))
         return note if note["url"] == url and {"validator", "total"} <= set(note) else None
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageOps
 
 from breakhis_lib.errors import InputError
@@ -16,7 +17,17 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tif
 EXTENSIONS = set(FORMATS)
 MIN_SIDE = 32  # pixels; Xception's five halvings leave nothing of less
 MAX_PIXELS = 50_000_000  # a 12-bit microscope camera has some 20 million
-Image.MAX_IMAGE_PIXELS = None  # our own limit, below, comes first and is an error rather than a warning
+DEPTHS = (8, 10, 12, 14, 16)  # bits of a camera; what it saves in 16 may hold fewer
+OTHERS = {  # what files turn out to be that are no PNG, JPEG or TIFF: their first bytes, and what to do
+    b"GIF8": "a GIF image; convert it to PNG",
+    b"BM": "a BMP image; convert it to PNG",
+    b"RIFF": "a WebP image; convert it to PNG",
+    b"\0\0\0": "an image of a phone (HEIC or AVIF) or a film; convert it to PNG",
+    b"version https://git-lfs": "no image but a pointer of Git LFS; fetch the image with `git lfs pull`",
+    b"<": "a web page or a drawing, not an image; get the file again",
+    b"II*\0": "a TIFF image of a kind that is not read (of fractions in colour, for instance); convert it to 8 bits",
+    b"MM\0*": "a TIFF image of a kind that is not read (of fractions in colour, for instance); convert it to 8 bits",
+}
 
 
 def open_image(path):
@@ -42,9 +53,13 @@ def open_image(path):
     except OSError as error:
         if error.errno is not None:
             raise InputError(f"{path} cannot be read: {os.strerror(error.errno)}.") from None
-        raise InputError(f"{path} is not a PNG, JPEG or TIFF image.") from None
+        raise InputError(f"{path} is {_other(path)}.") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{path} has more than {MAX_PIXELS:,} pixels; cut it into fields first.") from None
     except Exception as error:  # Pillow's parsers raise SyntaxError, struct.error and more on a bad header
         raise InputError(f"{path} has a damaged header ({error}); copy or download it again.") from None
+    if image.format == "TIFF" and image.n_frames > 1:
+        _choose_page(image)
     width, height = image.size
     problem = None
     if min(width, height) < MIN_SIDE:
@@ -57,27 +72,57 @@ def open_image(path):
     return image
 
 
+def _other(path):
+    """What a file is that is none of ours, and what to do."""
+    with open(path, "rb") as stream:
+        start = stream.read(132)
+    if start[128:] == b"DICM":
+        return "a DICOM file; export its image as PNG"
+    return next((words for begin, words in OTHERS.items() if start.startswith(begin)), "not a PNG, JPEG or TIFF image")
+
+
+def _choose_page(image):
+    """Turn to the largest page, the first of equal ones: a pyramid begins with any of its sizes."""
+    sizes = []
+    for page in range(image.n_frames):
+        image.seek(page)
+        sizes.append(image.size[0] * image.size[1])
+    image.seek(sizes.index(max(sizes)))
+
+
 def read_image(path):
     """Decode an image file to RGB.
 
-    path: a PNG, JPEG or TIFF file; grey, palette, CMYK and 16-bit images are converted, transparency
-    is laid on white, the colour of an empty microscope field.
+    path: a PNG, JPEG or TIFF file; of several pages the largest, or else the first, is read. Grey, palette, CMYK and
+    16-bit images are converted, white being the most that 8, 10, 12, 14 or 16 bits hold, whichever fits the image;
+    transparency is laid on white, the colour of an empty microscope field.
     Returns a uint8 array of shape (height, width, 3). Raises InputError as `open_image` does, and when
     the pixels are truncated or damaged.
     """
     with open_image(path) as image:
         try:
+            if image.format == "TIFF" and image.mode == "RGB" and ";16" in str(image.tile):
+                return _to_8_bits(tifffile.imread(path, key=image.tell()))  # Pillow keeps the upper eight bits alone
             image.load()
             return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
         except Exception as error:  # truncated data surfaces as OSError, SyntaxError, zlib.error, ...
             raise InputError(f"{path} is truncated or damaged ({error}); copy or download it again.") from None
 
 
+def _to_8_bits(values):
+    """Grey levels of any depth as uint8; levels below zero are black."""
+    highest = float(values.max())
+    white = (
+        1.0
+        if highest <= 1 and values.dtype.kind == "f"
+        else next((2.0**depth - 1 for depth in DEPTHS if highest < 2**depth), highest)
+    )
+    return np.clip(np.rint(values / white * 255), 0, 255).astype(np.uint8)
+
+
 def _to_rgb(image):
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        brightest = 65535.0 if image.mode.startswith("I") else max(float(values.max()), 1e-12)
-        return Image.fromarray(np.clip(np.rint(values / brightest * 255), 0, 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))

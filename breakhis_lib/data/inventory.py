@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from breakhis_lib.data import dataset, images
-from breakhis_lib.data.dataset import FIRST_SIMULATED, TWIN_SLIDE
+from breakhis_lib.data import dataset, folders, images
+from breakhis_lib.data.dataset import TWIN_SLIDE
 from breakhis_lib.errors import InputError
 
 COLUMNS = ["file", "path", "kind", "group", "detail"]
@@ -25,9 +25,12 @@ KINDS = {
     "size": "image of a size that BreakHis does not have",
     "extension": "name whose extension differs from the content",
     "mode": "image that is not stored as 8-bit RGB; it is converted when read",
+    "pages": "file of several pages, of which the largest, or else the first, is read",
     "place": "image in a folder that contradicts its name",
     "repeated": "name that occurs more than once",
     "duplicate": "image whose pixels occur more than once",
+    "refused": "why `breakhis run` would not take the folder",
+    "unused": "image that `breakhis run` would leave out",
     "twin": "image of slide 13412, which is filed both as ductal and as lobular",
     "simulated": "simulated image among real ones",
     "unmarked": "image under a simulated slide's name, without a simulated image's mark",
@@ -54,6 +57,7 @@ class _Look(NamedTuple):
     format: str = ""
     mode: str = ""
     size: tuple = ()
+    pages: int = 1
     marked: bool = False  # carries the mark of a simulated image
     digest: str = ""
 
@@ -64,8 +68,7 @@ def inspect(folder, progress=None):
     folder: BreakHis in its own layout at any depth, practice slides, or one sub-folder a class.
     progress: called as progress(images done, images in all) after each image.
     Returns a Report. For BreakHis every kind of KINDS is looked for; for practice slides all but
-    missing and twin; for a folder of classes only unreadable, extension, mode, duplicate, and place
-    (an image outside every class).
+    missing and twin; for a folder of classes only unreadable, extension, mode, duplicate, refused and unused.
     Raises InputError when the folder is missing, cannot be read, or holds no image.
     """
     folder, rows = Path(folder), []
@@ -83,8 +86,7 @@ def inspect(folder, progress=None):
         rows += _content_findings(look)
     counts = {"images": len(paths), "readable": sum(not look.trouble for look in looks)}
     if layout == "classes":
-        outside = [path for path in paths if path.parent == folder]
-        rows += [_row(path, "place", "lies in no class sub-folder, so it is not used") for path in outside]
+        rows += _what_run_would_say(folder)
         rows += _duplicates(looks, {path: path.relative_to(folder).parts[0] for path in paths})
     else:
         rows += _name_findings(folder, looks, names, layout)
@@ -92,16 +94,24 @@ def inspect(folder, progress=None):
         counts |= twin_counts
         rows += twins + _duplicates(looks, {path: name["label_name"] for path, name in names.items() if name})
     if layout == "breakhis":
-        official, present = set(dataset.official().file), {path.name for path in paths}
+        official, present = set(dataset.official().file), {path.with_suffix(".png").name for path in paths}
         counts |= {"official": len(official), "official_present": len(official & present)}
         rows += [_row(None, "missing", f"expected as {_where(file)}", file) for file in sorted(official - present)]
     findings = pd.DataFrame(rows, columns=COLUMNS)
     if layout == "classes":
-        findings["file"] = [Path(path).relative_to(folder).as_posix() for path in findings.path]
+        findings["file"] = [folders.plain(Path(path).relative_to(folder).as_posix()) for path in findings.path]
     findings["kind"] = pd.Categorical(findings.kind, categories=list(KINDS), ordered=True)
     findings = findings.sort_values(["kind", "group", "file"], ignore_index=True, kind="stable")
     counts["duplicate_groups"] = findings.group.nunique() - int((findings.group == 0).any())
     return Report(folder, layout, counts | findings.kind.value_counts(sort=False).to_dict(), findings)
+
+
+def _what_run_would_say(folder):
+    try:
+        left_out = dataset.survey(folder)[1]
+    except InputError as error:
+        return [_row(folder, "refused", str(error))]
+    return [_row(folder / row.file, "unused", row.reason) for row in left_out.itertuples()]
 
 
 def pixel_digest(pixels):
@@ -129,15 +139,11 @@ def _folders_named_as_images(folder):
     return [path for path in folder.rglob("*") if path.suffix.lower() in images.EXTENSIONS and path.is_dir()]
 
 
-def _is_simulated(name):
-    return name["year"] == "00" and name["number"].isdigit() and int(name["number"]) >= FIRST_SIMULATED
-
-
 def _layout(names):
     names = [name for name in names if name]
     if not names:
         return "classes"
-    return "simulated" if all(map(_is_simulated, names)) else "breakhis"
+    return "simulated" if all(map(dataset.is_simulated, names)) else "breakhis"
 
 
 def _look_at_all(paths, progress):
@@ -157,7 +163,8 @@ def _look_at_all(paths, progress):
 def _look(path):
     try:
         with images.open_image(path) as image:
-            header = {"format": image.format, "mode": _stored_mode(image), "size": image.size}
+            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            header = {"format": image.format, "mode": _stored_mode(image), "size": image.size, "pages": pages}
             marked = "Simulated" in image.info
         return _Look(path, marked=marked, digest=pixel_digest(images.read_image(path)), **header)
     except InputError as error:
@@ -171,7 +178,8 @@ def _stored_mode(image):
     """How a file stores its pixels; Pillow calls 16-bit colour RGB, so its decoder's setting is asked as well."""
     settings = str(image.tile[0][3]) if image.tile else ""
     if "16" in image.mode or ";16" in settings:
-        return "16-bit grey" if image.mode[0] in "IL" else f"16-bit {image.mode}"
+        kind = "grey" if image.mode[0] in "IL" else image.mode
+        return f"16-bit {kind} (white is taken as the most that 8, 10, 12, 14 or 16 bits hold, whichever fits)"
     return image.mode if image.mode == "RGB" else MODES.get(image.mode, f"mode {image.mode}")
 
 
@@ -181,10 +189,12 @@ def _content_findings(look):
     if look.trouble:
         return [_row(path, "unreadable", look.trouble)]
     rows = []
-    if look.format != images.FORMATS[path.suffix.lower()]:
+    if look.format != images.FORMATS[path.suffix.lower()] and look.format != "MPO":  # a phone's JPEG
         rows.append(_row(path, "extension", f"is named {path.suffix} but is a {look.format} file"))
     if look.mode != "RGB":
         rows.append(_row(path, "mode", f"is stored as {look.mode}; it is converted to RGB when read"))
+    if look.pages > 1:
+        rows.append(_row(path, "pages", f"holds {look.pages} pages; one of {'x'.join(map(str, look.size))} is read"))
     return rows
 
 
@@ -193,11 +203,12 @@ def _name_findings(folder, looks, names, layout):
     rows, official, first = [], set(dataset.official().file), {}
     for look in looks:
         path, name = look.path, names[look.path]
-        simulated = look.marked or (name is not None and _is_simulated(name))
+        simulated = look.marked or (name is not None and dataset.is_simulated(name))
         if layout == "breakhis" and simulated:
             rows.append(_row(path, "simulated", "is a simulated image, made by a program; it is not BreakHis"))
-        elif path.name not in official and not simulated:
-            rows.append(_row(path, "extra", "bears no name of BreakHis"))
+        elif path.with_suffix(".png").name not in official and not simulated:
+            told = "bears no name of BreakHis" + ("" if name else "; `breakhis run` leaves it out")
+            rows.append(_row(path, "extra", told))
         if name is None:
             continue
         if layout == "simulated" and not look.trouble and not look.marked:
@@ -209,8 +220,8 @@ def _name_findings(folder, looks, names, layout):
         if not look.trouble and look.size != expected:
             sizes = "x".join(map(str, look.size)), "x".join(map(str, expected))
             rows.append(_row(path, "size", "has {} pixels; {} were expected".format(*sizes)))
-        if first.setdefault(path.name, path) != path:
-            rows.append(_row(path, "repeated", f"is there also as {first[path.name]}"))
+        if first.setdefault(path.stem, path) != path:
+            rows.append(_row(path, "repeated", f"is there also as {first[path.stem]}"))
     return rows
 
 

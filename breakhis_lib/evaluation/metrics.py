@@ -143,7 +143,7 @@ SPEAKS_OF = {  # the images that a measure of single answers speaks of, where th
     "precision": lambda run: run.called == 1,
     "F1": lambda run: (run.label == 1) | (run.called == 1),
 }
-FEWEST_UNITS, FEWEST_APART = 8, 4  # chosen by simulation: benchmarks/coverage.py
+FEWEST_UNITS, FEWEST_APART = 10, 4  # chosen by simulation: benchmarks/coverage.py
 NOTHING = 1e-9  # shares that differ by less do so by rounding
 
 
@@ -165,16 +165,17 @@ class Estimate(NamedTuple):
 
         The plain percentiles are too near to each other for few slides, and off-centre where shares are near 1.
         Sources: Efron 1987, "Better Bootstrap Confidence Intervals"; for the tails Hesterberg 2015, "What Teachers
-        Should Know About the Bootstrap". (nan, nan), in words "too few slides", where the measure has no value, speaks
-        of fewer than eight units, or fewer than four of them are partly wrong (or partly right): resamples of so few
-        do not show how much others would vary, and all intervals of slides that are all right have no width.
+        Should Know About the Bootstrap", but a little wider, as the simulations of benchmarks/coverage.py ask for.
+        (nan, nan), in words "too few slides", where the measure has no value, speaks of fewer than ten units, or fewer
+        than four of them are partly wrong (or partly right): resamples of so few do not show how much others would
+        vary, and an interval of slides that are all right has no width.
         """
         if np.isnan(self.value) or self.units < FEWEST_UNITS or self.apart < FEWEST_APART:
             return np.nan, np.nan
         resampled, left_out = (values[~np.isnan(values)] for values in (self.resampled, self.left_out))
         if not len(resampled) or np.ptp(resampled) < NOTHING:
             return np.nan, np.nan
-        widened = np.sqrt(self.units / (self.units - 1)) * student.ppf((1 - confidence) / 2, self.units - 1)
+        widened = np.sqrt((self.units + 1) / (self.units - 1)) * student.ppf((1 - confidence) / 2, self.units - 1)
         below = np.mean(resampled < self.value) + np.mean(resampled == self.value) / 2
         bias = norm.ppf(np.clip(below, 1 / len(resampled), 1 - 1 / len(resampled)))
         apart = left_out.mean() - left_out
@@ -318,7 +319,7 @@ def paired_difference(first, second, measure="accuracy", unit="slide", confidenc
 
     first, second: test rows as for `estimate`, of the same slides; each resample draws the same slides for
     both, so that what makes a slide hard for both cancels out.
-    Returns a series: difference, low, high; the interval is nan where fewer than four slides differ, which is too few
+    Returns a series: difference, low, high; the interval is nan where fewer than ten slides differ, which is too few
     to say how others would. Raises InputError when the runs test different slides.
     """
     if set(first[unit]) != set(second[unit]):
@@ -329,7 +330,7 @@ def paired_difference(first, second, measure="accuracy", unit="slide", confidenc
         one.value - other.value,
         one.resampled - other.resampled,
         one.left_out - other.left_out,
-        min(one.units, other.units),
+        differ if min(one.units, other.units) >= FEWEST_UNITS else 0,
         differ,
     )
     return pd.Series([apart.value, *apart.interval(confidence)], ["difference", "low", "high"])

@@ -11,13 +11,11 @@ Johnston 2001), so that each slide has its own stains, as in a laboratory.
 """
 
 import math
-import multiprocessing
 import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -25,7 +23,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.color import combine_stains
 
-from breakhis_lib.data import dataset
+from breakhis_lib.data import dataset, images
 from breakhis_lib.data.dataset import BENIGN_SUBTYPES, FIRST_SIMULATED, MAGNIFICATIONS, SUBTYPES
 from breakhis_lib.errors import InputError
 from breakhis_lib.practice import tissue as tissue_model
@@ -302,9 +300,9 @@ def make(
     A, F, PT, TA, DC, LC, MC, PC. workers: processes, 2 unless told (1 starts none). progress: called
     as progress(images done, images in all) after each slide.
     Images that are there already, complete and of the same seed, are kept; so an interrupted call can
-    simply be repeated, and a smaller set is a part of a larger one. In a script on macOS or Windows,
-    call this under `if __name__ == "__main__":`, as Python asks of anything that starts processes.
-    Returns the folder as a Path. Raises InputError on a value out of range or a folder that cannot be written.
+    simply be repeated, and a smaller set is a part of a larger one.
+    Returns the folder as a Path. Raises InputError on a value out of range, or a folder that cannot be written or holds
+    other images.
     """
     _check_whole("seed", seed, 0, 2**63 - 1)
     _check_whole("slides_per_subtype", slides_per_subtype, 1, MOST_SLIDES)
@@ -326,7 +324,9 @@ def make(
     each = len(magnifications) * images_per_magnification
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for done, _ in enumerate(_run(jobs, min(workers, len(jobs))), start=1):
+        _refuse_other_images(folder)
+        made = joblib.Parallel(min(workers, len(jobs)), return_as="generator")(map(joblib.delayed(_make_slide), jobs))
+        for done, _ in enumerate(made, start=1):
             if progress is not None:
                 progress(done * each, len(jobs) * each)
     except OSError as error:
@@ -335,14 +335,11 @@ def make(
     return folder
 
 
-def _run(jobs, workers):
-    if workers == 1:
-        yield from map(_make_slide, jobs)
-        return
-    ignore_stop = (signal.SIGINT, signal.SIG_IGN)  # a stop is for the parent; what is being made is finished
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=signal.signal, initargs=ignore_stop) as pool:
-        yield from pool.map(_make_slide, jobs)
+def _refuse_other_images(folder):
+    for path in dataset.walk(folder):
+        name = dataset.parse_name(path.name)
+        if path.suffix.lower() in images.EXTENSIONS and not (name and dataset.is_simulated(name)):
+            raise InputError(f"{folder} holds {path.name}, which is no practice slide; name a folder of their own.")
 
 
 def _make_slide(job):

@@ -1,6 +1,8 @@
 """A folder becomes fields: the grammar of the names, and every folder that a user may point at."""
 
 import os
+import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +84,7 @@ def test_a_name_is_taken_apart():
         "SOB_B_TA-14-16184-40X-001.png",
         "SOB_B_TA-2014-16184-40-001.png",
         "SOB_B_TA_14-16184-40-001.png",
-        "SOB_B_TA-14-16184-40-001.PNG",
+        "SOB_B_TA-14-16184-40-001.bmp",
         "SOB_B_TA-14-16184-40-001.png.part",
         "SOB_B_TA-14-16184-40-001 (1).png",
         " SOB_B_TA-14-16184-40-001.png",
@@ -217,13 +219,168 @@ def test_class_folders_with_groups(classes):
     assert dataset.scan(classes, groups).slide.tolist() == ["007", "007", "NA", "p9"]  # text as written
 
 
+ROWS = [("normal/a.tif", "p1"), ("normal/c.jpeg", "p1"), ("tumour/a.png", "p2"), ("tumour/deep/b.JPG", "p9")]
+
+
+def written(rows=ROWS, separator=",", head="file,group"):
+    return "\n".join([head.replace(",", separator), *(separator.join(row) for row in rows)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        written().encode(),
+        ("\ufeff" + written(separator=";").replace("\n", "\r\n")).encode(),
+        written(separator="\t").encode("utf-16"),
+        ("sep=,\r\n" + written()).encode(),
+        written(head=" File, Group ").encode(),
+        written([(file.replace("/", "\\"), group) for file, group in ROWS]).encode(),
+        written([(f"./{file}", group) for file, group in ROWS]).encode(),
+        written([(f"scans/{file}", group) for file, group in ROWS]).encode(),
+        written([(file, f" {group} ") for file, group in ROWS]).encode(),
+        written([*ROWS, *ROWS, ("gone.png", "p7")]).encode(),
+    ],
+    ids=["plain", "semicolons", "utf-16", "sep", "head", "backslashes", "dot", "root", "blanks", "more rows"],
+)
+def test_groups_are_understood_however_a_spreadsheet_wrote_them(classes, data, tmp_path):
+    for folder in ("tumour", "normal"):
+        shutil.move(classes / folder, tmp_path / "scans" / folder)
+    (tmp_path / "groups.csv").write_bytes(data)
+    assert dataset.scan(tmp_path / "scans", tmp_path / "groups.csv").slide.tolist() == ["p1", "p1", "p2", "p9"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp949"])
+def test_groups_in_another_encoding_are_refused_with_the_way_out(classes, encoding):
+    groups = classes / "groups.csv"
+    groups.write_bytes(written([("normal/a.tif", "Müller" if encoding == "cp1252" else "김")]).encode(encoding))
+    with pytest.raises(InputError, match="not in UTF-8.*CSV UTF-8"):
+        dataset.scan(classes, groups)
+
+
+def test_a_bare_name_that_is_in_two_classes_must_be_told_apart(classes):
+    (classes / "tumour" / "a.png").rename(classes / "tumour" / "a.tif")
+    groups = classes / "groups.csv"
+    groups.write_text("file,group\na.tif,p1\n", encoding="utf-8")
+    with pytest.raises(InputError, match="a.tif is there in several classes; write it as CLASS/a.tif"):
+        dataset.scan(classes, groups)
+
+
+def test_letters_in_either_spelling_are_the_same(tmp_path):
+    for place, form in enumerate(("NFC", "NFD")):
+        for name in ("정상", "암"):
+            put(tmp_path / unicodedata.normalize(form, name) / unicodedata.normalize(form, f"환자{place}.png"))
+    (tmp_path / "groups.csv").write_text(
+        "file,group\n" + "".join(f"{name}/환자{place}.png,가{place}\n" for name in ("정상", "암") for place in (0, 1)),
+        encoding="utf-8",
+    )
+    fields = dataset.scan(tmp_path, tmp_path / "groups.csv")
+    assert set(fields.label_name) == {"정상", "암"}
+    assert set(fields.slide) == {"가0", "가1"}
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    put(tmp_path / "normal" / "a.png")
+    (tmp_path / os.fsdecode("종양".encode("cp949"))).mkdir()
+    with pytest.raises(InputError, match="not in UTF-8.*unzip -O cp949"):
+        dataset.scan(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Training", "val", "test"), ("site1", "site2")])
+def test_sets_above_the_classes_are_no_classes(tmp_path, names):
+    for name in names:
+        for inside in ("NORMAL", "PNEUMONIA"):
+            put(tmp_path / name / inside / f"{name}.png")
+    with pytest.raises(InputError, match="they look like sets, not classes"):
+        dataset.scan(tmp_path)
+
+
+def test_a_folder_of_the_same_name_in_every_class_is_none(tmp_path):
+    for name in ("COVID", "NORMAL"):
+        put(tmp_path / name / "images" / "a.png")
+    assert set(dataset.scan(tmp_path).label_name) == {"COVID", "NORMAL"}
+
+
+@pytest.mark.parametrize("names", [("Benign", "benign"), ("benign", "benign "), ("in situ", "in  situ")])
+def test_classes_that_differ_in_blanks_or_capitals_alone_are_refused(tmp_path, names):
+    for name in (*names, "malignant"):
+        put(tmp_path / name / "a.png")
+    with pytest.raises(InputError, match="differ in blanks or capital letters alone"):
+        dataset.scan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "positive", "order"),
+    [
+        (("COVID", "NORMAL"), None, ["COVID", "NORMAL"]),
+        (("COVID", "NORMAL"), "COVID", ["NORMAL", "COVID"]),
+        (("malignant", "normal"), None, ["normal", "malignant"]),
+        (("malignant", "normal"), "normal", ["malignant", "normal"]),
+        (("a", "b", "malignant"), None, ["a", "b", "malignant"]),
+    ],
+)
+def test_the_positive_class_has_label_1(tmp_path, names, positive, order):
+    for name in names:
+        put(tmp_path / name / "a.png")
+    assert dataset.class_names(dataset.scan(tmp_path, positive=positive)) == order
+
+
+def test_a_positive_class_that_is_none_is_refused(classes):
+    with pytest.raises(InputError, match="'flu' is no class.*normal, tumour"):
+        dataset.scan(classes, positive="flu")
+    put(classes / "third" / "a.png")
+    with pytest.raises(InputError, match="3 classes"):
+        dataset.scan(classes, positive="tumour")
+
+
+def test_benign_is_not_what_breakhis_is_asked_for(breakhis):
+    with pytest.raises(InputError, match="malignant"):
+        dataset.scan(breakhis, positive="benign")
+    assert dataset.scan(breakhis, positive="malignant").label.sum() == 2
+
+
+def test_what_is_left_out_is_told(classes):
+    put(classes / "loose.png")
+    fields, left_out = dataset.survey(classes)
+    assert left_out.to_dict("records") == [{"file": "loose.png", "reason": "lies in no class sub-folder"}]
+    assert "loose.png" not in set(fields.file)
+
+
+def test_copies_under_other_names_are_told(breakhis):
+    put(breakhis / "SOB_B_A-14-22549AB-40-001 (1).png")
+    _, left_out = dataset.survey(breakhis)
+    assert left_out.reason.tolist() == ["bears no name of BreakHis"]
+
+
+@pytest.mark.parametrize("ending", [".PNG", ".jpg", ".JPEG", ".tif"])
+def test_copies_of_breakhis_in_other_formats_keep_their_slides(tmp_path, ending):
+    for name in NAMES:
+        put(tmp_path / Path(name).with_suffix(ending))
+    fields = dataset.scan(tmp_path)
+    assert set(fields.magnification) <= set(dataset.MAGNIFICATIONS)
+    assert set(fields.slide) == {dataset.parse_name(name)["slide"] for name in NAMES}
+    put(tmp_path / "more" / NAMES[0])
+    with pytest.raises(InputError, match="occurs twice"):
+        dataset.scan(tmp_path)
+
+
+def test_the_folder_to_give_instead_is_named(tmp_path):
+    for name in ("benign", "malignant"):
+        put(tmp_path / "data" / name / "a.png")
+    with pytest.raises(InputError, match="if its sub-folders are the classes, give .*data"):
+        dataset.scan(tmp_path)
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
         ("file,group\nnormal/a.tif,p1\n", "groups.csv has no row for normal/c.jpeg"),
-        ("file,group\nnormal/a.tif,p1\nc.jpeg,\n", "groups.csv has no row for normal/c.jpeg"),
+        ("file,group\nnormal/a.tif,p1\nc.jpeg,\n", "line 3: c.jpeg has no group"),
+        ("file,group\nnormal/a.tif,p1\nnormal\\a.tif,p2\n", "line 3: .* is in two groups, p1 and p2"),
+        ("normal/a.tif,p1\n", "has columns normal/a.tif, p1; expected file,group in its first line"),
+        ("file,group\nnormal/a.tif,Smith, John\n", "line 2 has 3 columns, the first line 2; put names"),
+        ("file,group\na,p1\n", r"no row for normal/a.tif \(its first row is for a\)"),
         ("image,patient\nnormal/a.tif,p1\n", "has columns image, patient; expected file,group"),
-        ("", "cannot be read as CSV"),
+        ("", "expected file,group in its first line"),
         (None, "cannot be read as CSV"),
     ],
 )

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from breakhis_lib.data import images
@@ -99,7 +100,7 @@ def test_what_is_no_image_is_refused(tmp_path):
     path = tmp_path / "x.png"
     path.write_text("a letter, not an image")
     refused(path, "is not a PNG, JPEG or TIFF image")
-    refused(saved(tmp_path, Image.fromarray(PIXELS), "y.png", format="GIF"), "is not a PNG, JPEG or TIFF image")
+    refused(saved(tmp_path, Image.fromarray(PIXELS), "y.png", format="GIF"), "is a GIF image; convert it to PNG")
 
 
 def test_zero_bytes_are_refused(tmp_path):
@@ -132,7 +133,7 @@ def test_too_large_is_refused_before_memory_is_taken(tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(png_header(40_000, 40_000))
     tracemalloc.start()
-    refused(path, "has 40000x40000 pixels; at most 50,000,000")
+    refused(path, "has more than 50,000,000 pixels; cut it")
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert taken < 1_000_000  # bytes; the pixels would be 4.8 GB
@@ -142,7 +143,7 @@ def test_a_too_large_image_is_never_decoded(tmp_path, monkeypatch):
     path = tmp_path / "x.png"
     path.write_bytes(png_header(40_000, 40_000))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
-    refused(path, "40000x40000")
+    refused(path, "50,000,000")
 
 
 def test_folders_and_absent_files_are_refused(tmp_path):
@@ -176,3 +177,47 @@ def test_resize_smooths_rather_than_skips():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     assert np.ptp(images.resize(stripes, (16, 16))[4:-4, 4:-4].astype(int)) < 20
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["grey.tif", "grey.png", "colour.tif"])
+def test_what_a_camera_saves_in_16_bits_keeps_its_brightness(tmp_path, bits, kind):
+    grey = np.linspace(0, 2**bits - 1, 40 * 60).reshape(40, 60).astype(np.uint16)
+    if kind == "colour.tif":
+        tifffile.imwrite(tmp_path / kind, np.dstack([grey] * 3), photometric="rgb")
+    else:
+        Image.fromarray(grey).save(tmp_path / kind)
+    pixels = images.read_image(tmp_path / kind)
+    assert pixels.shape == (40, 60, 3)
+    assert np.abs(pixels[..., 1] - grey / (2**bits - 1) * 255).max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"GIF89a", "a GIF image; convert it"),
+        (b"BM\x00\x00", "a BMP image"),
+        (b"RIFF\x00\x00\x00\x00WEBP", "a WebP image"),
+        (b"\x00\x00\x00\x18ftypheic", "HEIC"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"<!doctype html>", "a web page"),
+        (b"\0" * 128 + b"DICM", "a DICOM file"),
+        (b"nothing known", "not a PNG, JPEG or TIFF image"),
+    ],
+)
+def test_what_a_file_is_instead_is_said_with_the_way_out(tmp_path, start, words):
+    path = tmp_path / "x.png"
+    path.write_bytes(start + b" " * 200)
+    refused(path, words)
+
+
+def test_of_several_pages_the_largest_is_read(tmp_path):
+    small, large = (Image.new("RGB", (side, side), (side, 0, 0)) for side in (40, 80))
+    small.save(tmp_path / "x.tif", save_all=True, append_images=[large, large.point(lambda level: 0)])
+    pixels = images.read_image(tmp_path / "x.tif")
+    assert pixels.shape == (80, 80, 3)
+    assert (pixels[..., 0] == 80).all()
+
+
+def test_pillows_own_limit_is_left_alone():
+    assert Image.MAX_IMAGE_PIXELS is not None

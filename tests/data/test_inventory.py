@@ -152,6 +152,7 @@ def test_modes_other_than_rgb(folder, image, said):
 
 def test_cmyk_is_told(tmp_path):
     put(tmp_path, "", picture(1).convert("CMYK"), "tumour/a.tif")
+    put(tmp_path, "", picture(2), "normal/a.tif")
     assert "stored as CMYK" in only(tmp_path, "mode", "tumour/a.tif")
 
 
@@ -217,7 +218,7 @@ def test_equal_pixels_under_two_classes_are_told(folder):
 
 def test_equal_bytes_of_another_shape_are_no_duplicates(tmp_path):
     put(tmp_path, "", Image.new("RGB", (64, 32), (1, 2, 3)), "a/a.png")
-    put(tmp_path, "", Image.new("RGB", (32, 64), (1, 2, 3)), "a/b.png")
+    put(tmp_path, "", Image.new("RGB", (32, 64), (1, 2, 3)), "b/b.png")
     assert inventory.inspect(tmp_path).findings.empty
 
 
@@ -292,10 +293,35 @@ def test_a_folder_of_classes_is_asked_only_what_applies(tmp_path):
     report = inventory.inspect(tmp_path)
     assert report.layout == "classes"
     assert [(row.kind, row.file) for row in report.findings.itertuples()] == [
-        ("unreadable", "normal/d.jpg"), ("mode", "normal/c.png"), ("place", "loose.png"),
-        ("duplicate", "normal/b.png"), ("duplicate", "tumour/a.png"),
+        ("unreadable", "normal/d.jpg"), ("mode", "normal/c.png"), ("duplicate", "normal/b.png"),
+        ("duplicate", "tumour/a.png"), ("unused", "loose.png"),
     ]  # fmt: skip
-    assert "under different classes (normal, tumour)" in report.findings.detail.iloc[-1]
+    assert "under different classes (normal, tumour)" in report.findings.detail.iloc[-2]
+
+
+def test_what_run_would_refuse_is_told(tmp_path):
+    for name in ("train", "test"):
+        put(tmp_path, "", picture(len(name)), f"{name}/tumour/a.png")
+        put(tmp_path, "", picture(9 + len(name)), f"{name}/normal/a.png")
+    report = inventory.inspect(tmp_path)
+    assert [row.kind for row in report.findings.itertuples()] == ["refused"]
+    assert "they look like sets, not classes" in report.findings.detail[0]
+
+
+def test_pages_are_told_and_a_phones_jpeg_is_a_jpeg(tmp_path):
+    small, large = picture(1, (64, 64)), picture(2, (128, 128))
+    put(tmp_path, "", small, "a/pyramid.tif", save_all=True, append_images=[large])
+    put(tmp_path, "", large, "b/phone.jpg", format="MPO", save_all=True, append_images=[small])
+    assert "holds 2 pages; one of 128x128 is read" in only(tmp_path, "pages", "a/pyramid.tif")
+
+
+def test_copies_in_another_format_are_official(folder):
+    path = folder / dataset.official_path(NAMES[0])
+    put(folder, "", Image.open(path), path.relative_to(folder).with_suffix(".tif"))
+    path.unlink()
+    report = inventory.inspect(folder)
+    assert report.counts["official_present"] == len(NAMES)
+    assert found(report, "extra").empty
 
 
 def test_nothing_to_check_is_an_error(tmp_path):
