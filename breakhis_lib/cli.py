@@ -6,7 +6,6 @@ Heavy modules are imported inside the commands, so that `breakhis --help` answer
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +13,9 @@ from typing import Annotated
 import typer
 
 from breakhis_lib import __version__, console
+from breakhis_lib.console import errors, output
 from breakhis_lib.errors import InputError
 
-HEADS = 5  # trained before a process is replaced by a fresh one
-CONTINUED = "BREAKHIS_CONTINUED"  # set for a process that goes on with another's work
 app = typer.Typer(
     help="From Slide to Softmax: fine-tune the top of an ImageNet-trained Xception on breast tumour images.\n\n"
     "The journey: practice (or download), check, run, table, predict. Not for clinical use.",
@@ -47,7 +45,7 @@ def practice(
     made = _practice(folder, seed, slides_per_subtype=slides_per_subtype, images_per_magnification=images)
     count = sum(1 for _ in made.rglob("SOB_*-00-*.png"))
     where = f" --data {folder}" if folder else ""
-    console.output.print(f"{count} simulated images (drawings, not tissue) in {made}\nNext: breakhis run{where}")
+    output.print(f"{count} simulated images (drawings, not tissue) in {made}\nNext: breakhis run{where}")
 
 
 def _practice(folder=None, seed=2026, **numbers):
@@ -77,7 +75,7 @@ def download(
             made = module.fetch(
                 folder, url or module.OFFICIAL_URL, console.bar(progress, "download"), unpacked=unpacked
             )
-    console.output.print(f"BreakHis is in {made}. Next: breakhis check {made}")
+    output.print(f"BreakHis is in {made}. Next: breakhis check {made}")
 
 
 @app.command(epilog="Example:  breakhis check breakhis   (exit code 0: nothing to report, 1: something is)")
@@ -94,12 +92,10 @@ def check(
     layouts = {
         "breakhis": "BreakHis' layout", "simulated": "simulated practice slides", "classes": "one sub-folder a class"
     }  # fmt: skip
-    console.output.print(
-        f"{folder}: {counts['images']} images in {layouts[report.layout]}, {counts['readable']} can be read."
-    )
+    output.print(f"{folder}: {counts['images']} images in {layouts[report.layout]}, {counts['readable']} can be read.")
     if report.layout == "breakhis":
-        console.output.print(f"{counts['official_present']} of the {counts['official']:,} official images are there.")
-        console.output.print(
+        output.print(f"{counts['official_present']} of the {counts['official']:,} official images are there.")
+        output.print(
             "Slide 13412 is filed both as ductal (DC) and as lobular (LC): of its "
             f"{counts['twin_pairs']} pairs of twins {counts['twin_pairs_present']} are there, "
             f"{counts['twin_pairs_identical']} with the same pixels."
@@ -115,7 +111,15 @@ def weights(path: Annotated[Path | None, typer.Argument(help="A file of your own
 
     file, tensors = module.locate(path, console.say)
     numbers = sum(array.size for _, _, array in tensors)
-    console.output.print(f"{file}: {len(tensors)} tensors, {numbers:,} numbers, digest verified.")
+    output.print(f"{file}: {len(tensors)} tensors, {numbers:,} numbers, digest verified.")
+
+
+PROTOCOLS = "How to split: image, slide, number, official; default: image and, where slides are known, slide."
+READINGS = (
+    'Readings of "top four layers": block14, last4, sepconv4, block13, blocks4, probe; or a control: logistic '
+    "(regression on the frozen features), colour (on the stain's colour alone)."
+)
+Reading = Annotated[str | None, typer.Option(help="Which reading, or control; default: block14, if it was run.")]
 
 
 def _parts(text, kind=str):
@@ -139,29 +143,11 @@ def _size(text):
     "breakhis run --data xrays --groups patients.csv --protocols slide --seeds 0"
 )
 def run(
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Images: BreakHis' layout below any root, or one sub-folder a class; default: the practice slides."
-        ),
-    ] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Folder for the record; default: results/NAME, NAME being the data folder's.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of images; default: the practice slides.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder of the record; default: results/NAME of data.")] = None,
     magnifications: Annotated[str, typer.Option(help="For instance 40,100,200,400; default: all there are.")] = "",
-    protocols: Annotated[
-        str,
-        typer.Option(
-            help="How to split: image, slide, number, official; default: image,slide, as far as slides are known."
-        ),
-    ] = "",
-    readings: Annotated[
-        str,
-        typer.Option(
-            help='Readings of "top four layers": block14, last4, sepconv4, block13, blocks4, probe; '
-            "or a control: logistic (regression on the frozen features), colour (on the stain's colour alone)."
-        ),
-    ] = "block14",
+    protocols: Annotated[str, typer.Option(help=PROTOCOLS)] = "",
+    readings: Annotated[str, typer.Option(help=READINGS)] = "block14",
     seeds: Annotated[str, typer.Option(help="Whole numbers; 0 to 4 are the five folds of one shuffle.")] = "0,1,2,3,4",
     epochs: Annotated[int, typer.Option(help="Passes over the training images, at most.")] = 15,
     patience: Annotated[int, typer.Option(help="Epochs without better validation before stopping; 0: never.")] = 5,
@@ -173,16 +159,9 @@ def run(
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Classes weigh alike.")] = False,
     augment: Annotated[bool, typer.Option("--augment", help="Train on eight turned and mirrored views.")] = False,
     size: Annotated[str, typer.Option(help="Image size in pixels: 299, or HEIGHTxWIDTH to keep an aspect.")] = "299",
-    shuffle_labels: Annotated[
-        str, typer.Option(help="A control: give the images (image) or the slides (slide) each other's labels.")
-    ] = "",
-    groups: Annotated[
-        Path | None, typer.Option(help="For a folder of classes: CSV file,group, the patient or slide of each image.")
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option(help="Of two classes the one to find, for sensitivity; default: malignant, if it is one."),
-    ] = None,
+    shuffle_labels: Annotated[str, typer.Option(help="A control: shuffle labels by image or by slide.")] = "",
+    groups: Annotated[Path | None, typer.Option(help="CSV file,group: the patient or slide of each image.")] = None,
+    positive: Annotated[str | None, typer.Option(help="Of two classes the one to find; default: malignant.")] = None,
     weights: Weights = None,
 ):
     """Train and test: every magnification, protocol, reading and seed; stopped, it goes on where it was."""
@@ -201,36 +180,11 @@ def run(
     experiment.check(plan)
     data = data or _practice()
     results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
-    continued = os.environ.pop(CONTINUED, None)
     with console.progress() as progress:
-        record, left = experiment.run(
-            data,
-            results,
-            plan,
-            weights,
-            groups,
-            None if continued else _command(),
-            console.Bars(progress),
-            HEADS,
-            positive,
-        )
-    if left:
-        _continue_afresh()
-    console.output.print(f"Recorded in {record.folder}.")
+        record = experiment.run(data, results, plan, weights, groups, _command(), console.Bars(progress), positive)
+    output.print(f"Recorded in {record.folder}.")
     for reading in plan.readings:
         console.table4(record, reading)
-
-
-def _continue_afresh():
-    """Start the same command anew; TensorFlow frees a trained head's memory only when its process ends.
-
-    Some 80 MB a head are kept whatever Keras is told (keras-team/keras, issue 20552).
-    """
-    command = [sys.executable, "-P", "-m", "breakhis_lib.cli", *sys.argv[1:]]  # -P: no module of the user's folder
-    os.environ[CONTINUED] = "1"
-    if os.name == "nt":  # Windows would return to the shell at once
-        sys.exit(subprocess.call(command))
-    os.execv(command[0], command)
 
 
 def _command():
@@ -240,9 +194,7 @@ def _command():
 @app.command(epilog="Example:  breakhis table results/breakhis-subset")
 def table(
     results: Annotated[list[Path] | None, typer.Argument(help="Records; default: all below results/.")] = None,
-    reading: Annotated[
-        str | None, typer.Option(help='Which reading of "top four layers", or which control; default: block14, if run.')
-    ] = None,
+    reading: Reading = None,
     runs: Annotated[bool, typer.Option("--runs", help="Instead, a row for every kind of run, to compare.")] = False,
 ):
     """Print the paper's Table 4 four ways: the paper's, ours by image, ours by slide, the majority class."""
@@ -262,19 +214,17 @@ def table(
 def report(
     results: Annotated[Path, typer.Argument(help="The record's folder.")],
     to: Annotated[Path | None, typer.Option(help="HTML file to write; default: NAME-report.html here.")] = None,
-    reading: Annotated[
-        str | None, typer.Option(help='Which reading of "top four layers", or which control; default: block14, if run.')
-    ] = None,
+    reading: Reading = None,
 ):
     """Write one page about a record: tables, curves, calibration, thresholds, worst errors, leakage, provenance."""
     from breakhis_lib.evaluation import records
     from breakhis_lib.evaluation import report as page
 
     record = records.Record(results)
-    with console.errors.status("Drawing slides again, for the intervals ..."):
+    with errors.status("Drawing slides again, for the intervals ..."):
         place = to or Path(f"{record.folder.resolve().name}-report.html")
         path = page.write(record, place, reading or record.main_reading())
-    console.output.print(f"Written to {path}; it opens in any browser, without a network.")
+    output.print(f"Written to {path}; it opens in any browser, without a network.")
 
 
 @app.command(epilog="Example:  breakhis predict slides/SOB_M_DC-14-2523-200-001.png --results results/breakhis-subset")
@@ -285,7 +235,7 @@ def predict(
     ),
     magnification: Annotated[int | None, typer.Option(help="Default: what a BreakHis file name says.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Default: slide, if it was run.")] = None,
-    reading: Annotated[str | None, typer.Option(help="Default: block14, if it was run.")] = None,
+    reading: Reading = None,
     weights: Weights = None,
 ):
     """Print the probability of each label for single images. Not for clinical use."""
@@ -293,14 +243,14 @@ def predict(
     from breakhis_lib.evaluation import records
 
     record = records.Record(results)
-    with console.errors.status("Predicting ..."):
+    with errors.status("Predicting ..."):
         found, unreadable = experiment.predict(images, record, magnification, protocol, reading, weights, console.say)
     console.predictions(found, unreadable, record.info()["classes"], record)
 
 
 def _version(wanted: bool):
     if wanted:
-        console.output.print(__version__)
+        output.print(__version__)
         raise typer.Exit
 
 
@@ -325,17 +275,17 @@ def main():
     try:
         app()
     except InputError as error:
-        console.errors.print("Error: ", style="bold red", end="")
-        console.errors.print(str(error))
+        errors.print("Error: ", style="bold red", end="")
+        errors.print(str(error))
         sys.exit(1)
     except _Stopped:
-        console.errors.print("Stopped. What was finished is kept; the same command goes on from there.")
+        errors.print("Stopped. What was finished is kept; the same command goes on from there.")
         sys.exit(130)
     except Exception as error:
         if os.environ.get("BREAKHIS_DEBUG"):
             raise
-        console.errors.print(f"Unexpected error: {type(error).__name__}: {error}")
-        console.errors.print("Please report it; BREAKHIS_DEBUG=1 shows where it happened.")
+        errors.print(f"Unexpected error: {type(error).__name__}: {error}")
+        errors.print("Please report it; BREAKHIS_DEBUG=1 shows where it happened.")
         sys.exit(3)
 
 

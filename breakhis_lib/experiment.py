@@ -68,43 +68,29 @@ class Watcher:
         """A run of that name ended, see `readings.Trained`."""
 
 
-def run(
-    data,
-    results,
-    plan=None,
-    weights=None,
-    groups=None,
-    command="",
-    watcher=None,
-    most=None,
-    positive=None,
-):
+def run(data, results, plan=None, weights=None, groups=None, command="", watcher=None, positive=None):
     """Carry a folder of images to a record; a run that is already recorded is not repeated.
 
     data: folder of images, see `dataset.scan`; groups: its CSV of groups; positive: its class with label 1. results:
-    the record's folder. plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record; None
-    where another call of the same command is continued. watcher: Watcher. most: how many heads to train before
-    returning.
-    Returns (record, left): the Record, and how many runs `most` left to do. Raises InputError before any
+    the record's folder. plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record.
+    watcher: Watcher. Returns the Record. Raises InputError before any
     long work where the plan cannot be carried out.
     """
     plan, watcher = plan or Plan(), watcher or Watcher()
     check(plan)
     started = time.monotonic()
     everything, left_out = dataset.survey(data, groups, positive)
-    if command is not None:
-        watcher.say(_what_is_used(everything, left_out))
+    watcher.say(_what_is_used(everything, left_out))
     if not plan.protocols:
         alone = everything.slide.equals(everything.file)
         plan = plan._replace(protocols=("image",) if alone else ("image", "slide"))
-        if alone and command is not None:
+        if alone:
             watcher.say("By slide is left out: nothing says which slide or patient an image is from (--groups would).")
     fields_of = _prepared(everything, plan)
     from breakhis_lib.model import backend  # loads Keras, which takes seconds: only now that the plan stands
     from breakhis_lib.model import weights as imagenet
 
-    if command is not None:
-        watcher.say(f"Device: {backend.device()}")
+    watcher.say(f"Device: {backend.device()}")
     tensors = imagenet.load(weights, watcher.say)
     record = records.Record(results)
     session = {
@@ -133,8 +119,9 @@ def run(
         },
     }
     with record.session(watcher.say):
-        record.begin(session if command is not None else None, **same)
-        return record, _all_runs(record, fields_of, plan, tensors, watcher, most)
+        record.begin(session, **same)
+        _all_runs(record, fields_of, plan, tensors, watcher)
+    return record
 
 
 def _what_is_used(fields, left_out):
@@ -164,13 +151,13 @@ def _groups(fields, groups):
     return f"{fields.slide.nunique()} groups, sha256 {told}"
 
 
-def _all_runs(record, fields_of, plan, tensors, watcher, most):
-    """Every run that the record lacks, or as many as `most`; returns how many are left."""
+def _all_runs(record, fields_of, plan, tensors, watcher):
+    """Every run that the record lacks; one head a magnification and reading is trained anew for each."""
     kinds = [
         {"protocol": protocol, "reading": reading, "seed": seed}
         for reading, protocol, seed in itertools.product(plan.readings, plan.protocols, plan.seeds)
     ]
-    number, total, trained = 0, len(fields_of) * len(kinds), 0
+    number, total = 0, len(fields_of) * len(kinds)
     for magnification, fields in fields_of.items():
         for reading, of_reading in itertools.groupby(kinds, key=lambda kind: kind["reading"]):
             keys = [{"magnification": magnification, **kind} for kind in of_reading]
@@ -179,13 +166,11 @@ def _all_runs(record, fields_of, plan, tensors, watcher, most):
             if not todo:
                 continue
             good, found, seconds = _features(fields, reading, plan, tensors, watcher)
+            head = None
             for key in todo:
-                if trained == most:
-                    return total - number
-                number, trained = number + 1, trained + 1
+                number += 1
                 name = f"run {number}/{total}: x{magnification} by {key['protocol']}, {reading}, seed {key['seed']}"
-                _one(record, key, good, found, plan, tensors, seconds, watcher, name)
-    return 0
+                head = _one(record, key, good, found, plan, tensors, seconds, watcher, name, head)
 
 
 def _features(fields, reading, plan, tensors, watcher):
@@ -193,28 +178,28 @@ def _features(fields, reading, plan, tensors, watcher):
     started = time.monotonic()
     magnification = int(fields.magnification.iloc[0])
     if reading == "colour":
-        good = fields[fields.sha256.notna()].reset_index(drop=True)
-        return good, baselines.colour(good), time.monotonic() - started
-    from breakhis_lib.model import features
+        found, unreadable = baselines.colours(fields)
+    else:
+        from breakhis_lib.model import features
 
-    found, unreadable = features.extract(
-        fields,
-        "probe" if reading == "logistic" else reading,
-        plan.size,
-        features.VIEWS if plan.settings.augment else 1,
-        plan.precision,
-        tensors,
-        watcher.say,
-        lambda done, total: watcher.features(magnification, done, total),
-    )
+        found, unreadable = features.extract(
+            fields,
+            "probe" if reading == "logistic" else reading,
+            plan.size,
+            features.VIEWS if plan.settings.augment else 1,
+            plan.precision,
+            tensors,
+            watcher.say,
+            lambda done, total: watcher.features(magnification, done, total),
+        )
     for reason in unreadable.values():
         watcher.say(f"Left out: {reason}")
     good = ~fields.index.isin(list(unreadable))
-    found = features.Features(found.array, found.rows[good])
+    found = found[good] if reading == "colour" else features.Features(found.array, found.rows[good])
     return fields[good].reset_index(drop=True), found, time.monotonic() - started
 
 
-def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, name):
+def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, name, head):
     sets = _stored_or_drawn(record, key, fields)
     watcher.epoch(name, 0, plan.settings.epochs, {})
     if key["reading"] in readings.METHODS:
@@ -233,6 +218,7 @@ def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, na
             plan.size,
             tensors,
             lambda epoch, logs: watcher.epoch(name, epoch, plan.settings.epochs, logs),
+            head,
         )
     if key["seed"] == min(plan.seeds) and trained.head:
         network.save_head(trained.head, record.head_path(key))
@@ -248,6 +234,7 @@ def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, na
     }
     record.add(key, trained.predictions, trained.history, about)
     watcher.trained(name, trained)
+    return trained.head
 
 
 def _stored_or_drawn(record, key, fields):

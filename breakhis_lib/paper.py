@@ -4,6 +4,8 @@ Source: Shin Kim and Kyoungro Yoon, "Cancer Histopathological Image Classificati
 Convolutional Neural Network" (in Korean), Konkuk University. The paper prints no year.
 """
 
+from importlib import resources
+
 import pandas as pd
 
 MAGNIFICATIONS = (40, 100, 200, 400)  # of Tables 2 and 4
@@ -28,11 +30,7 @@ def table2():
 def table3():
     """The machine that the paper trained on (paper, section 5, Table 3)."""
     return pd.Series(
-        {
-            "operating system": "Ubuntu 16.04 LTS",
-            "GPU": "GeForce GTX 980 Ti",
-            "framework": "Keras, TensorFlow",
-        },
+        {"operating system": "Ubuntu 16.04 LTS", "GPU": "GeForce GTX 980 Ti", "framework": "Keras, TensorFlow"},
         name="paper",
     )
 
@@ -49,53 +47,8 @@ def sentences():
 
     Returns a data frame, index key, columns place and claim.
     """
-    rows = {
-        "accuracy-rose": ("abstract", "Neural networks have made classification visibly more accurate of late."),
-        "spread": ("abstract", "Deep learning influences other fields, medicine among them."),
-        "errors-fatal": ("abstract", "A wrong answer on a medical image can be fatal, so high accuracy is needed."),
-        "abstract-high": ("abstract", "The method classifies the images with high accuracy."),
-        "kinds": ("section 1", "Medicine has images of many kinds: MRI, microscope, ordinary RGB."),
-        "cost": ("section 1", "A false negative costs much, so classification must be highly accurate."),
-        "suits": ("section 1", "Networks of convolutions reach very high accuracy and therefore suit medicine."),
-        "most-used": ("section 2", "Networks of convolutions are the technique most used for image classification."),
-        "deep-learning": ("section 2", "Deep learning has improved networks of convolutions enormously."),
-        "winner": ("section 2", "GoogLeNet won the ILSVRC of 2014."),
-        "reduction": (
-            "section 2",
-            "GoogLeNet's Inception module reduces the dimension of the features, so that a network gets deep without "
-            "much more computation.",
-        ),
-        "inception-v3": ("section 2", "From changes to the Inception module came Inception V3, which is much used."),
-        "same-structure": ("section 2", "Xception has the same structure as Inception V3."),
-        "separable": ("section 2", "Instead of ordinary convolutions, Xception has depthwise separable ones."),
-        "independent": (
-            "section 2", "Separable convolutions assume that spatial and cross-channel information are independent."
-        ),
-        "cheaper": (
-            "section 2",
-            "For an image of the same size, separable convolutions take less computation than ordinary ones.",
-        ),
-        "residual": ("section 2", "Residual connections were added to Xception."),
-        "more-accurate": ("section 2", "Residual connections made Xception more accurate than Inception V3."),
-        "many": ("section 3", "Many networks of high accuracy exist, trained on ImageNet."),
-        "unlike": ("section 3", "Networks trained on ImageNet lose accuracy on data unlike ImageNet."),
-        "retrain": ("section 3", "To raise the accuracy on new data, the network must be trained on them again."),
-        "definition": ("section 3", "Fine-tuning computes a part of the weights anew and leaves the rest."),
-        "both-sets": ("section 3", "Fine-tuning finds weights that classify training and validation set well."),
-        "magnifications": ("section 4", "BreakHis holds breast tumour images at x40, x100, x200 and x400."),
-        "figure-1": ("Figure 1", "Examples of BreakHis images."),
-        "borrowed": ("section 4", "A pre-trained Xception was used."),
-        "top-four": ("section 4", "The top 4 layers of Xception were fine-tuned."),
-        "softmax": ("section 4", "The output is the probability of each label, by softmax."),
-        "three-sets": ("section 5", "Training, validation and test sets share no image."),
-        "average": ("section 5", "The accuracy is about 96 % on average."),
-        "x400-lower": ("section 5", "At x400 the accuracy is lower than at the other magnifications."),
-        "x400-why": ("section 5", "It is lower there presumably because an enlarged image holds less information."),
-        "conclusion-high": ("section 6", "Benign and malignant can be told apart with high accuracy."),
-        "other-images": ("section 6", "The method should be developed for MRI, X-ray and other medical images."),
-        "sub-diseases": ("section 6", "The method should be developed until it tells sub-diseases apart."),
-    }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["place", "claim"]).rename_axis("key")
+    with resources.files(__package__).joinpath("paper_sentences.csv").open(encoding="utf-8") as stream:
+        return pd.read_csv(stream, index_col="key")
 
 
 def numbers():

@@ -28,7 +28,7 @@ def imported(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("breakhis_lib"):
             inside = node.module.removeprefix("breakhis_lib").lstrip(".")
-            is_module = inside.count(".") or inside in GROUND
+            is_module = inside.count(".") or inside in GROUND | {"console"}
             yield from [inside] if is_module else [f"{inside}.{name.name}".lstrip(".") for name in node.names]
 
 

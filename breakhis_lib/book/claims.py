@@ -5,6 +5,7 @@ changes when they do; elsewhere it is a judgement, and the words give its ground
 """
 
 import functools
+from importlib import resources
 from typing import NamedTuple
 
 import pandas as pd
@@ -37,47 +38,16 @@ NETWORKS, TUNING, TWO = "03_xception.html", "04_fine_tuning.html", "03_xception.
 TABLE_2, NAME = "05_breakhis.html#table-2-counted", "05_breakhis.html#what-a-name-says"
 MACHINE, RESULT = "06_experiment.html#from-names-to-table-4", "06_experiment.html#table-4-four-ways"
 WHY_400 = "06_experiment.html#why-is-x400-lower"
-FIELD = Finding("a statement about the field; nothing here bears on it", NO_DATA, UNTESTED, "bibliography.html")
 
-EVIDENCE = {  # key of a claim, or the part of it before the first dash, to a function of the key; more below
-    **dict.fromkeys(
-        ["accuracy-rose", "spread", "most-used", "deep-learning", "inception-v3", "kinds", "many"], lambda key: FIELD
-    ),
-    "winner": lambda key: Finding("the winners' own paper says so", "Szegedy et al. 2015", UNTESTED, FIELD.page),
-    "independent": lambda key: Finding(
-        "true of each kernel by construction; kernels trained without that restriction do not follow it",
-        "Xception's second ordinary convolution",
-        YES,
-        f"{NETWORKS}#separating-space-from-channels",
-    ),
-    "more-accurate": lambda key: Finding(
-        "would need both networks trained on ImageNet, with and without shortcuts", NO_DATA, UNTESTED, NETWORKS
-    ),
-    "unlike": lambda key: Finding(
-        "none of ImageNet's labels could be right here, so there is no accuracy to lose", NO_DATA, UNTESTED, TUNING
-    ),
-    "definition": lambda key: Finding(
-        "after a step of training no weight of the trunk differs in a bit",
-        "simulated slides",
-        YES,
-        f"{TUNING}#trunk-and-head",
-    ),
-    "borrowed": lambda key: Finding(
-        "done: ImageNet's weights, verified by digest", "every run of the record", YES, f"{TUNING}#trunk-and-head"
-    ),
-    "figure-1": lambda key: Finding(
-        "shown with simulated slides, since the images' licence is unclear",
-        NO_DATA,
-        UNTESTED,
-        "05_breakhis.html#from-biopsy-to-pixel",
-    ),
-    "other-images": lambda key: Finding(
-        "a plan; the journey runs on any folder of classes",
-        "simulated films",
-        UNTESTED,
-        "08_conclusions.html#bring-your-own-images",
-    ),
-}
+
+def _judgements():
+    """What no number decides: a function for each key, which returns what judgements.csv says."""
+    with resources.files(__package__).joinpath("judgements.csv").open(encoding="utf-8") as stream:
+        table = pd.read_csv(stream, index_col="key", keep_default_na=False)
+    return {key: functools.partial(lambda found, key: found, Finding(*row)) for key, row in table.iterrows()}
+
+
+EVIDENCE = _judgements()  # key of a claim, or the part of it before the first dash, to a function of the key
 
 
 def _evidence(*keys):

@@ -93,7 +93,7 @@ class Record:
     def begin(self, session, **same):
         """Note a new session; refuse one that does not fit what is recorded.
 
-        session: dictionary with the command, date and versions; None to go on with the last one. same: what
+        session: dictionary with the command, date and versions. same: what
         all runs of a record share (settings, data digests, the rule of the splits), merged key by key; a record without
         a run takes whatever comes. Raises InputError on a difference.
         """
@@ -105,8 +105,7 @@ class Record:
                 info.setdefault("split rule", splits.FIRST_RULE)
             for name, value in same.items():
                 info[name] = _merged(f"{self.folder / 'run.json'}: {name}", info.get(name), value)
-            info.setdefault("sessions", [])
-            info["sessions"] += [session] if session is not None or not info["sessions"] else []
+            info["sessions"] = [*info.get("sessions", []), session]
             info.setdefault("runs", [])
             self._write_json(info)
 

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from breakhis_lib.data import dataset, frames, images
+from breakhis_lib.errors import InputError
 from breakhis_lib.model import readings
 
 STRENGTHS = np.geomspace(1e-5, 1e2, 15)  # inverse regularisation, of which the validation set chooses
@@ -29,6 +30,17 @@ def colour(fields):
     """
     pixels = (images.read_image(path).reshape(-1, 3) for path in fields.path)
     return np.array([np.r_[image.mean(axis=0), image.std(axis=0)] for image in pixels])
+
+
+def colours(fields):
+    """What `colour` returns, with zeros for an image that cannot be read, and the reasons by the fields' index."""
+    found, unreadable = np.zeros((len(fields), 6)), {}
+    for place, index in enumerate(fields.index):
+        try:
+            found[place] = colour(fields.loc[[index]])[0]
+        except InputError as error:
+            unreadable[index] = str(error)
+    return found, unreadable
 
 
 def fit_logistic(inputs, fields, sets):

@@ -64,6 +64,7 @@ def train(
     size=readings.SIZE,
     tensors=None,
     progress=lambda epoch, logs: None,
+    head=None,
 ):
     """Train one head and predict every image with its best epoch.
 
@@ -71,7 +72,9 @@ def train(
     frame of `dataset.scan`. sets: series of train, validation and test, as `splits.draw` returns. reading: a
     name in `readings.READINGS`. seed: fixes initial weights, dropout, order and views. settings: `readings.Settings`.
     size: (height, width) the features were made with. tensors: ImageNet weights, from the cache if left
-    out. progress: called after each epoch with its number and Keras' logs.
+    out. progress: called after each epoch with its number and Keras' logs. head: of an earlier call with the same
+    reading, settings and size, which is then trained anew: it saves the seconds and the memory of another one, its
+    earlier state is lost, and what comes out is the same to the last bit.
     Returns `readings.Trained`. Its predictions have the columns file, slide, label, set and p_<class> for every class
     but the first: p_malignant. Raises InputError on a value out of range, or when the loss is no longer a number.
     """
@@ -86,12 +89,12 @@ def train(
     splits.check("image", seed)
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
-    _, head = network.build(reading, len(classes), settings.batch_norm, settings.dropout, size, tensors)
-    head.compile(
-        _optimizer(settings),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    if head is None:
+        _, head = network.build(reading, len(classes), settings.batch_norm, settings.dropout, size, tensors)
+        head.compile(_optimizer(settings), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        head.optimizer.build(head.trainable_variables)
+        head.untrained = head.get_weights(), [np.array(value) for value in head.optimizer.variables]
+    _begin(head, seed)
     labels = fields.label.to_numpy()
     rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}
     batches = {
@@ -119,6 +122,18 @@ def train(
     predictions = fields[["file", "slide", "label"]].assign(set=sets.to_numpy())
     predictions[dataset.probability_columns(fields)] = predict(head, features, settings.batch_size)[:, 1:]
     return readings.Trained(head, history, predictions, stop.best_epoch + 1, time.monotonic() - started)
+
+
+def _begin(head, seed):
+    """Put a head where a new one of that seed begins: ImageNet's weights, a new softmax, an optimiser at rest."""
+    weights, optimizer = head.untrained
+    head.set_weights(weights)
+    for variable, value in zip(head.optimizer.variables, optimizer, strict=True):
+        variable.assign(value)
+    softmax = head.get_layer("softmax")
+    most = np.sqrt(6 / sum(softmax.kernel.shape))  # Glorot and Bengio 2010, as Keras draws a dense layer
+    softmax.kernel.assign(np.random.default_rng(seed).uniform(-most, most, softmax.kernel.shape))
+    head.get_layer("dropout").seed_generator.state.assign(np.array([seed, 0], "uint32"))
 
 
 def predict(head, features, batch_size=32):

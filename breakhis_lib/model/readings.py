@@ -47,15 +47,9 @@ READINGS = {
         "the last four separable convolutions and nothing else",
     ),
     "block13": Reading(
-        "block13_sepconv1_act",
-        None,
-        "blocks 13 and 14 whole, with their BatchNorm and the shortcut convolution",
+        "block13_sepconv1_act", None, "blocks 13 and 14 whole, with their BatchNorm and the shortcut convolution"
     ),
-    "blocks4": Reading(
-        "block11_sepconv1_act",
-        None,
-        "the last four blocks, 11 to 14",
-    ),
+    "blocks4": Reading("block11_sepconv1_act", None, "the last four blocks, 11 to 14"),
     "probe": Reading(None, (), "no layer of Xception: only the new softmax layer (a linear probe)"),
 }
 DEFAULT_READING = "block14"

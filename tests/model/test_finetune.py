@@ -103,3 +103,21 @@ def test_eight_classes_give_seven_probabilities(material):
 def test_bad_values_are_named(material, settings, message):
     with pytest.raises(InputError, match=message):
         train(material, **settings)
+
+
+def test_a_head_trained_anew_gives_what_a_new_one_gives_in_whatever_order(material):
+    found, fields, sets, tensors = material
+    settings = readings.Settings(epochs=2, learning_rate=1e-3)
+
+    def run(seed, head=None):
+        return finetune.train(found, fields, sets, "block14", seed, settings, SMALL, tensors, head=head)
+
+    new = {seed: run(seed) for seed in (3, 7)}
+    expected = {seed: trained.predictions.p_malignant.tolist() for seed, trained in new.items()}
+    assert expected[3] != expected[7]
+    head = new[3].head
+    for seed in (7, 3, 7):
+        again = run(seed, head)
+        assert again.head is head
+        assert again.predictions.p_malignant.tolist() == expected[seed]
+        assert again.history.equals(new[seed].history)
