@@ -1,16 +1,26 @@
 # Two commands do everything: `make book` and `make test`. `make` alone lists the rest.
 
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info[:3] < (3, 13))' 2>/dev/null && echo $$p && break; done)
+FITS = import sys; sys.exit(not (3, 11, 4) <= sys.version_info[:3] < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
 BUILD = _build
 RUN = $(BUILD)/results/practice
-COSTS ?= $(BUILD)/chapters.csv
+TIMES ?= $(BUILD)/chapters.csv
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(TIMES) --nbval \
+	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg
 EXECUTE = $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
-.PHONY: help env book html lab run test format clean
+# Chapters are executed without a user's own settings, which would change what they print.
+OWN = $(CURDIR)/$(BUILD)/settings
+book html run test times: export IPYTHONDIR = $(OWN)/ipython
+book html run test times: export JUPYTER_CONFIG_DIR = $(OWN)/jupyter
+book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
+book html run test times: export KERAS_HOME = $(OWN)/keras
+unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
+
+.PHONY: help env book html lab run test times format clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,8 +28,15 @@ help:  ## list the commands
 env: $(VENV)/installed  ## install Python packages into .venv, in exact versions
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 (from 3.11.4) or 3.12 is needed; name it with: make PYTHON=/path/to/python ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || { printf '%s\n' \
+		"Python 3.11 (from 3.11.4), 3.12 or 3.13 is needed, and $(or $(PYTHON),none of these) was found. Install one:" \
+		"  Debian, Ubuntu: apt install python3 python3-venv    Fedora: dnf install python3.12" \
+		"  macOS: brew install python@3.12    any system: uv python install 3.12" \
+		"or name one that is there: make PYTHON=/path/to/python ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is missing; install it (Debian, Ubuntu: apt install python3-venv)."; exit 1; }
+	@case "$(CURDIR)" in *[][]*) echo "This folder's path holds a bracket, which the book's builder takes for a pattern; move it."; exit 1;; esac
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != '"$$($(PYTHON) -c 'import sys; print(tuple(sys.version_info[:2]))')"')' \
+		2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[book,test]'
 	touch $@
 
@@ -47,8 +64,13 @@ run: env  ## execute the chapters and store their outputs
 test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(COSTS) --nbval \
-		--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg tests chapters
+	$(PYTEST) tests chapters
+
+times: env  ## measure what each chapter takes, for the book's page on run time (on a quiet machine)
+	$(MAKE) TIMES=benchmarks/chapters.csv chapters-alone
+
+chapters-alone: env
+	$(PYTEST) chapters
 
 format: env  ## bring the code into the project's style
 	$(BIN)/ruff check --fix .

@@ -43,10 +43,10 @@ def prepare(root, address):
     """
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
         raise ValueError(f"{address} is no GitHub repository; expected https://github.com/OWNER/NAME")
-    config = yaml.safe_load((root / "_config.yml").read_text())
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["repository"] = {"url": address, "branch": BRANCH, "path_to_book": ""}
     config["launch_buttons"] = LAUNCH_BUTTONS
-    (root / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    (root / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
     for path in sorted((root / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         source = COLAB.format(branch=BRANCH, address=address)

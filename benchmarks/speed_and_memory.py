@@ -34,7 +34,7 @@ def main():
         ).stdout.splitlines()[-1]
         found[f"peak memory, {name} (GB)"] = json.loads(answer)
         print(name, answer, "GB", flush=True)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))
 
 

@@ -135,7 +135,7 @@ def table4(record, reading):
     for magnification, rows in found.groupby(level="magnification", sort=False):
         for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
             cells = ["" if number else f"x{magnification}" if magnification else "all", way, f"{row.accuracy:.2f}"]
-            if not way.startswith("paper"):
+            if way.startswith("ours"):
                 cells += [
                     tables.interval(row.low, row.high),
                     *(f"{row[name]}" for name in ("runs", "images", "slides")),

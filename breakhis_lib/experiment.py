@@ -101,22 +101,16 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         "seconds before the first run": round(time.monotonic() - started, 1),
     }
     classes = dataset.class_names(everything)
+    as_run = {"size": list(plan.size), "precision": plan.precision, "shuffled labels": plan.shuffle}
+    digests = {name: {"images": len(rows), "sha256": dataset.data_digest(rows)} for name, rows in fields_of.items()}
     same = {
         "classes": classes,
         "positive": positive or ("malignant" if classes[1:] == ["malignant"] else None),
         "split rule": splits.RULE,
         "groups": _groups(everything, groups),
         "weights": {"sha256 of the tensors": imagenet.TENSORS_SHA256},
-        "settings": {
-            **plan.settings._asdict(),
-            "size": list(plan.size),
-            "precision": plan.precision,
-            "shuffled labels": plan.shuffle,
-        },
-        "data": {
-            str(magnification): {"images": len(fields), "sha256": dataset.data_digest(fields)}
-            for magnification, fields in fields_of.items()
-        },
+        "settings": {**plan.settings._asdict(), **as_run},
+        "data": {str(name): digest for name, digest in digests.items()},
     }
     with record.session(watcher.say):
         record.begin(session, **same)

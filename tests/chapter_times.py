@@ -35,7 +35,7 @@ def peak_memory_mb(pid):
     """The most memory that a process ever held, in MB; where the system does not say, what it holds now."""
     status = Path(f"/proc/{pid}/status")
     if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024 / 1e6
     return psutil.Process(pid).memory_info().rss / 1e6
 

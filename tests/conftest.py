@@ -1,9 +1,13 @@
 """What several tests need: simulated slides, ImageNet weights, a cache of their own."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+os.environ.pop("MPLBACKEND", None)  # a user's own settings would change what the chapters print
+os.environ.setdefault("IPYTHONDIR", tempfile.mkdtemp(prefix="ipython-"))
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "breakhis_subset"
 SMALL = (96, 96)  # pixels: the smallest images that keep Xception's five halvings meaningful, and seconds short

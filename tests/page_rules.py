@@ -53,7 +53,7 @@ class Page(NamedTuple):
 
 def read(path):
     """Read a notebook or a Markdown file as a Page."""
-    text = Path(path).read_text()
+    text = Path(path).read_text(encoding="utf-8")
     if Path(path).suffix == ".ipynb":
         return Page(Path(path).name, json.loads(text)["cells"])
     return Page(Path(path).name, [{"cell_type": "markdown", "metadata": {}, "source": text}])
@@ -159,7 +159,9 @@ def local_paths(page):
 
 def citations(page, keys=None):
     """Every citation has an entry in references.bib."""
-    keys = keys or set(re.findall(r"^@\w+\{([^,\s]+),", (ROOT / "references.bib").read_text(), re.MULTILINE))
+    keys = keys or set(
+        re.findall(r"^@\w+\{([^,\s]+),", (ROOT / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     cited = [key.strip() for kind, text in ROLE.findall(page.markdown) if "cite" in kind for key in text.split(",")]
     return [f"cites {key}, which references.bib lacks" for key in cited if key not in keys]
 
@@ -178,7 +180,7 @@ def _line(text, match):
 
 def glossary_terms(path=ROOT / "chapters" / "glossary.md"):
     """The glossary's entries, each a list of its names."""
-    block = re.search(r"^(`{3,})\{glossary\}(.*?)^\1", path.read_text(), re.MULTILINE | re.DOTALL)[2]
+    block = re.search(r"^(`{3,})\{glossary\}(.*?)^\1", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[2]
     lines = [line for line in block.splitlines() if not line.startswith(":")]
     entries, names = [], []
     for line in lines:

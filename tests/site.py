@@ -34,7 +34,7 @@ EMPTY_WORDS = 40  # a page with fewer holds nothing
 
 def table_of_contents():
     """The book's pages in reading order, as paths without a suffix."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     return [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
 
 
@@ -44,7 +44,7 @@ def source(name):
 
 
 def _parsed(path):
-    return BeautifulSoup(path.read_text(), "html.parser")
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
 def missing(site):
@@ -82,7 +82,7 @@ def loads_from_network(site):
             f"{path.name} loads {target}" for target in targets if target and re.match(r"(https?:)?//", target)
         ]
     for path in sorted(site.rglob("*.css")):
-        targets = re.findall(r"(?:url\(|@import )['\"]?((?:https?:)?//[^'\")]+)", path.read_text())
+        targets = re.findall(r"(?:url\(|@import )['\"]?((?:https?:)?//[^'\")]+)", path.read_text(encoding="utf-8"))
         problems += [f"{path.name} loads {target}" for target in targets]
     return problems
 

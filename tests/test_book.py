@@ -1,9 +1,12 @@
 """The pages as they are stored: executed, described, cited, linked, and true to the records."""
 
 import json
+import re
 
+import pandas as pd
 import pytest
 
+from breakhis_lib.evaluation import records, tables
 from tests import page_rules, site
 from tests.page_rules import ROOT
 
@@ -42,37 +45,46 @@ def test_only_listed_cells_go_uncompared(path):
         assert "".join(cell["source"]).startswith(begin)
 
 
+def test_the_template_of_a_chapter_keeps_every_rule_but_lengths():
+    page = page_rules.read(ROOT / "tests" / "template" / "chapter.ipynb")
+    problems = [problem for check in [*page_rules.EVERY_PAGE, page_rules.shape] for problem in check(page)]
+    assert not [problem for problem in problems if not re.match(r"has \d+ (words|code cells)", problem)]
+
+
 def test_the_run_time_page_knows_every_chapter():
-    recorded = (ROOT / "benchmarks" / "chapters.csv").read_text()
+    recorded = (ROOT / "benchmarks" / "chapters.csv").read_text(encoding="utf-8")
     for path in CHAPTERS:
         assert f"\n{path.name}," in recorded
 
 
 def test_the_library_page_shows_every_module():
-    text = (ROOT / "chapters" / "api.md").read_text()
+    text = (ROOT / "chapters" / "api.md").read_text(encoding="utf-8")
     package = ROOT / "breakhis_lib"
-    modules = {".".join(path.relative_to(package).with_suffix("").parts) for path in package.rglob("[!_]*.py")} - {
-        "cli"
-    }
+    names = (path.relative_to(package).with_suffix("") for path in package.rglob("[!_]*.py"))
+    modules = {".".join(name.parts) for name in names} - {"cli", "console"}
     assert {line.split("breakhis_lib.")[1] for line in text.splitlines() if ".. automodule::" in line} == modules
 
 
 def test_the_committed_record_backs_the_chapters():
     record = ROOT / "results" / "breakhis-subset"
-    lines = (record / "predictions.csv").read_text().splitlines()
+    lines = (record / "predictions.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "magnification,protocol,reading,seed,set,file,slide,label,p_malignant"
-    info = json.loads((record / "run.json").read_text())
+    info = json.loads((record / "run.json").read_text(encoding="utf-8"))
     assert len({(run["magnification"], run["protocol"]) for run in info["runs"]}) == 6
+    assert set(info["data"]) == {str(run["magnification"]) for run in info["runs"]}
+    counts = pd.read_csv(record / "predictions.csv").value_counts([*records.KEY, "set"])
+    for run in info["runs"]:
+        key = tuple(run[name] for name in records.KEY)
+        assert all(counts[(*key, name)] == run["images"][name] for name in ("validation", "test")), key
+    assert len(counts) == 2 * len(info["runs"])
 
 
 def readme_rows():
     """The lines of the README's table of results, computed from the record."""
-    from breakhis_lib.evaluation import records, tables
-
     table = tables.table4(records.Record(ROOT / "results" / "breakhis-subset").predictions())
     rows = []
     for (magnification, protocol), row in table.dropna(subset="accuracy").iterrows():
-        figures = f"{row.accuracy:.1f} ({row.low:.1f} to {row.high:.1f})"
+        figures = f"{row.accuracy:.1f} ({tables.interval(row.low, row.high)})"
         counts = f"{row.images:.0f} ({row.slides:.0f})"
         cells = [
             f"x{magnification}",
@@ -88,7 +100,7 @@ def readme_rows():
 
 
 def test_the_readme_prints_what_the_record_holds():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = readme_rows()
     assert len(rows) == 6
     for row in rows:

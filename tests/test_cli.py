@@ -60,7 +60,7 @@ def test_run_records_and_prints_table_4(trained):
     for number in ("96.47", "98.30", "96.31", "91.06"):
         assert number in shown
     record = folder / "record"
-    info = json.loads((record / "run.json").read_text())
+    info = json.loads((record / "run.json").read_text(encoding="utf-8"))
     assert info["sessions"][0]["command"].startswith("breakhis run --data")
     assert {run["protocol"] for run in info["runs"]} == {"image", "slide"}
     run = info["runs"][0]
@@ -78,7 +78,7 @@ def test_report_writes_a_page_and_table_compares_runs(trained, tmp_path):
     folder, _ = trained
     result = breakhis("report", folder / "record", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "simulated" in (tmp_path / "record-report.html").read_text()
+    assert "simulated" in (tmp_path / "record-report.html").read_text(encoding="utf-8")
     assert "record-report.html" in result.stdout
     compared = flat(breakhis("table", "--runs", folder / "record").stdout)
     assert "Every kind of run" in compared
@@ -92,7 +92,7 @@ def test_controls_run_beside_fine_tuning(slides, ready, tmp_path):
     options = [*QUICK, "--readings", "logistic,colour", "--protocols", "slide", "--shuffle-labels", "slide"]
     result = breakhis("run", "--data", slides, *options, "--results", tmp_path / "x")
     assert result.returncode == 0, result.stderr
-    record = json.loads((tmp_path / "x" / "run.json").read_text())
+    record = json.loads((tmp_path / "x" / "run.json").read_text(encoding="utf-8"))
     assert [run["reading"] for run in record["runs"]] == ["logistic", "colour"]
     assert record["settings"]["shuffled labels"] == "slide"
     wrong = breakhis("run", "--data", slides, "--shuffle-labels", "patient", "--results", tmp_path / "x")
@@ -101,14 +101,16 @@ def test_controls_run_beside_fine_tuning(slides, ready, tmp_path):
 
 def test_a_finished_run_is_not_repeated_and_another_seed_is_added(trained, slides):
     folder, _ = trained
-    before = (folder / "record" / "predictions.csv").read_text()
+    before = (folder / "record" / "predictions.csv").read_text(encoding="utf-8")
     again = breakhis("run", "--data", slides, *QUICK, "--results", folder / "record")
     assert again.returncode == 0
     assert "best epoch" not in again.stderr
-    assert (folder / "record" / "predictions.csv").read_text() == before
+    assert (folder / "record" / "predictions.csv").read_text(encoding="utf-8") == before
     more = breakhis("run", "--data", slides, *QUICK[:-1], "0,1", "--protocols", "slide", "--results", folder / "record")
     assert more.stderr.count("best epoch") == 1
-    assert set(before.splitlines()) < set((folder / "record" / "predictions.csv").read_text().splitlines())
+    assert set(before.splitlines()) < set(
+        (folder / "record" / "predictions.csv").read_text(encoding="utf-8").splitlines()
+    )
 
 
 @pytest.mark.weights
@@ -133,7 +135,7 @@ def test_a_stopped_run_says_so_and_goes_on(slides, ready, tmp_path):
     _, rest = process.communicate()
     assert process.returncode == 130
     assert "Stopped" in rest
-    done = len(json.loads((tmp_path / "record" / "run.json").read_text())["runs"])
+    done = len(json.loads((tmp_path / "record" / "run.json").read_text(encoding="utf-8"))["runs"])
     assert 1 <= done < 6
     again = subprocess.run(list(map(str, arguments)), capture_output=True, text=True)
     assert again.returncode == 0
@@ -215,7 +217,7 @@ def test_an_unreadable_image_is_left_out_and_counted(ready, slides, tmp_path):
     result = breakhis("run", "--data", tmp_path / "slides", *QUICK, "--results", tmp_path / "record")
     assert result.returncode == 0, result.stderr
     assert f"Left out: {victim}" in result.stderr
-    info = json.loads((tmp_path / "record" / "run.json").read_text())
+    info = json.loads((tmp_path / "record" / "run.json").read_text(encoding="utf-8"))
     assert sum(info["runs"][0]["images"].values()) == 15
 
 
@@ -288,7 +290,8 @@ def test_groups_named_later_are_no_silent_change_of_the_split(ready, tmp_path):
     grouped = breakhis(*run, "--groups", "groups.csv", "--results", "by-patient", cwd=tmp_path)
     assert grouped.returncode == 0, grouped.stderr
     audits = {
-        run["protocol"]: run["audit"] for run in json.loads((tmp_path / "by-patient/run.json").read_text())["runs"]
+        run["protocol"]: run["audit"]
+        for run in json.loads((tmp_path / "by-patient/run.json").read_text(encoding="utf-8"))["runs"]
     }
     assert audits["slide"]["share a slide"] == 0 < audits["image"]["share a slide"]
     asked = breakhis(*run, "--protocols", "slide", "--results", "other", cwd=tmp_path)
@@ -332,10 +335,10 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(ready, tmp_path)
 @pytest.mark.weights
 def test_modules_of_the_users_folder_are_not_taken_for_pythons_own(slides, ready, tmp_path):
     for name in ("random", "keras", "token"):
-        (tmp_path / f"{name}.py").write_text("raise RuntimeError('the user's own module')")
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('the user's own module')", encoding="utf-8")
     result = breakhis("run", "--data", slides, *QUICK, "--epochs", "1", "--results", "record", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert len(json.loads((tmp_path / "record" / "run.json").read_text())["runs"]) == 2
+    assert len(json.loads((tmp_path / "record" / "run.json").read_text(encoding="utf-8"))["runs"]) == 2
 
 
 @pytest.mark.weights
@@ -393,7 +396,7 @@ def test_check_of_the_real_subset_counts_and_names_13412(real):
 @pytest.mark.real
 def test_the_committed_record_is_of_the_real_images(real):
     record = Path(__file__).parents[1] / "results" / "breakhis-subset"
-    info = json.loads((record / "run.json").read_text())
+    info = json.loads((record / "run.json").read_text(encoding="utf-8"))
     fields = dataset.add_digests(dataset.scan(real))
     for magnification, about in info["data"].items():
         assert dataset.data_digest(dataset.select(fields, int(magnification))) == about["sha256"]

@@ -79,7 +79,7 @@ def test_nbval_passes_a_good_chapter_and_fails_broken_ones(good, tmp_path):
 def test_nbval_fails_when_the_sanitise_rule_is_broken(good, tmp_path):
     nbformat.write(good, tmp_path / "good.ipynb")
     rules = tmp_path / "broken.cfg"
-    rules.write_text(SANITISE.read_text().replace("replace: MEMORY-ADDRESS", "replace:"))
+    rules.write_text(SANITISE.read_text(encoding="utf-8").replace("replace: MEMORY-ADDRESS", "replace:"))
     assert nbval(tmp_path, rules) == {"good"}
 
 

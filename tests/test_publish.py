@@ -29,19 +29,21 @@ def course(tmp_path):
 
 
 def first_cell(path):
-    return next(cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code")
+    return next(cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code")
 
 
 def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(publish, course):
     publish.prepare(course, ADDRESS)
     publish.prepare(course, ADDRESS)
-    config = yaml.safe_load((course / "_config.yml").read_text())
+    config = yaml.safe_load((course / "_config.yml").read_text(encoding="utf-8"))
     assert config["repository"]["url"] == ADDRESS
     assert config["repository"]["branch"] == publish.BRANCH
-    assert f"git checkout -B {publish.BRANCH}" in (ROOT / ".github" / "workflows" / "book.yml").read_text()
+    assert f"git checkout -B {publish.BRANCH}" in (ROOT / ".github" / "workflows" / "book.yml").read_text(
+        encoding="utf-8"
+    )
     assert set(config["launch_buttons"]) == {"notebook_interface", "binderhub_url", "colab_url"}
     for path in (course / "chapters").glob("*.ipynb"):
-        sources = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
+        sources = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
         assert sources[0].startswith("# In Colab")
         assert ADDRESS in sources[0]
         assert sum("google.colab" in source for source in sources) == 1
@@ -81,6 +83,6 @@ def test_another_address_is_refused(publish, course, address):
 
 
 def test_binder_gets_what_the_chapters_need():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     assert pip == ["-c constraints.txt", "-e .[book]"]

@@ -37,16 +37,16 @@ def broken(tmp_path, old, new, name="chapters/about"):
     """A copy of the built book with one change in one page."""
     shutil.copytree(BUILT, tmp_path / "html", ignore=shutil.ignore_patterns("mathjax"))
     page = tmp_path / "html" / f"{name}.html"
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert old in text
-    page.write_text(text.replace(old, new, 1))
+    page.write_text(text.replace(old, new, 1), encoding="utf-8")
     return tmp_path / "html"
 
 
 def test_the_guard_sees_a_missing_page_and_missing_words(tmp_path):
     folder = broken(tmp_path, "<h1>", "<h1>Another ")
     (folder / "chapters" / "glossary.html").unlink()
-    (folder / "chapters" / "set_up.html").write_text("<article><h1>Set-up</h1></article>")
+    (folder / "chapters" / "set_up.html").write_text("<article><h1>Set-up</h1></article>", encoding="utf-8")
     found = "\n".join(site.missing(folder))
     assert "chapters/glossary: the page is missing" in found
     assert "chapters/set_up: the heading" in found

@@ -4,10 +4,12 @@
 all that was found. Nothing is changed and nothing is printed.
 """
 
+import csv
 import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,23 +20,8 @@ from breakhis_lib.data.dataset import TWIN_SLIDE
 from breakhis_lib.errors import InputError
 
 COLUMNS = ["file", "path", "kind", "group", "detail"]
-KINDS = {
-    "missing": "official image that is not in the folder",
-    "extra": "image file whose name is not official",
-    "unreadable": "file or folder that cannot be read",
-    "size": "image of a size that BreakHis does not have",
-    "extension": "name whose extension differs from the content",
-    "mode": "image that is not stored as 8-bit RGB; it is converted when read",
-    "pages": "file of several pages, of which the largest, or else the first, is read",
-    "place": "image in a folder that contradicts its name",
-    "repeated": "name that occurs more than once",
-    "duplicate": "image whose pixels occur more than once",
-    "refused": "why `breakhis run` would not take the folder",
-    "unused": "image that `breakhis run` would leave out",
-    "twin": "image of slide 13412, which is filed both as ductal and as lobular",
-    "simulated": "simulated image among real ones",
-    "unmarked": "image under a simulated slide's name, without a simulated image's mark",
-}
+with resources.files(__package__).joinpath("findings.csv").open(encoding="utf-8") as _stream:
+    KINDS = dict(list(csv.reader(_stream))[1:])  # kind of finding: its meaning, in the order in which they are told
 SIZE = (700, 460)  # width and height in pixels (the data set's own page)
 OTHER_SIZES = {("PC", "14", "12465"): (700, 456)}  # the one slide that differs
 MODES = {"1": "black and white", "L": "grey", "P": "a palette", "CMYK": "CMYK", "RGBA": "RGB with alpha"}

@@ -70,32 +70,21 @@ def four_ways(predictions, reading=readings.DEFAULT_READING):
 
     predictions, reading: as for `table4`. The majority class is that of the images tested; where protocols tested other
     images, there is a row for each. Returns a data frame, index magnification and way; columns accuracy, low and
-    high (percent; 95 % bootstrap over slides), runs, images, slides. The paper prints an accuracy alone. Raises
-    InputError as `table4`.
+    high (percent; 95 % bootstrap over slides), runs, images, slides. The paper prints an accuracy alone, and the
+    majority class needs no run. Raises InputError as `table4`.
     """
-    tested = of_reading(predictions[predictions.set == "test"], reading)
-    rows, printed = {}, _printed(tested)
-    for magnification in sorted({*printed.index, *tested.magnification}):
-        if magnification in printed:
-            rows[(magnification, "paper, by image")] = {"accuracy": printed[magnification]}
-        there = tested[tested.magnification == magnification]
-        of_protocol = {protocol: group for protocol, group in there.groupby("protocol")}
-        rows |= {(magnification, f"ours, by {name}"): _accuracy(group) for name, group in of_protocol.items()}
-        images = {name: group.drop_duplicates("file").assign(seed=0) for name, group in of_protocol.items()}
-        if len({frozenset(group.file) for group in images.values()}) == 1:
-            images = {"": next(iter(images.values()))}
-        for name, group in images.items():
-            way = f"majority class, by {name}" if name else "majority class"
-            rows[(magnification, way)] = _accuracy(_constant(group))
+    rows = {}
+    for magnification, there in table4(predictions, reading).groupby(level="magnification"):
+        if there.paper.notna().all():
+            rows[(magnification, "paper, by image")] = {"accuracy": there.paper.iloc[0]}
+        there = there.droplevel("magnification").dropna(subset="accuracy")
+        rows |= {(magnification, f"ours, by {name}"): row for name, row in there.iterrows()}
+        answers = there.assign(accuracy=there.majority)[["accuracy", "images", "slides"]]
+        alike = len(answers.drop_duplicates()) == 1
+        for name, row in answers[: 1 if alike else None].iterrows():
+            rows[(magnification, "majority class" + ("" if alike else f", by {name}"))] = row
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=["accuracy", "low", "high", *COUNTS])
     return table.rename_axis(["magnification", "way"]).astype(dict.fromkeys(COUNTS, "Int64"))
-
-
-def _constant(images):
-    """The predictions of a classifier that always answers the most frequent class."""
-    answer = images.label.mode()[0]
-    names = list(images.filter(regex="^p_"))
-    return images.assign(**{name: float(answer == label) for label, name in enumerate(names, start=1)})
 
 
 def runs(folders):

@@ -45,15 +45,6 @@ class _Batches(keras.utils.PyDataset):
         return self.features.take(self.rows[chosen], self.view[chosen]), self.labels[chosen]
 
 
-class _Progress(keras.callbacks.Callback):
-    def __init__(self, report):
-        super().__init__()
-        self.report = report
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.report(epoch + 1, dict(logs))
-
-
 def train(
     features,
     fields,
@@ -106,7 +97,8 @@ def train(
     stop = keras.callbacks.EarlyStopping(
         "val_loss", patience=settings.patience or settings.epochs, restore_best_weights=True
     )
-    callbacks = [stop, keras.callbacks.TerminateOnNaN(), _Progress(progress)]
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, dict(logs)))
+    callbacks = [stop, keras.callbacks.TerminateOnNaN(), told]
     weights = _class_weights(labels[rows["train"]], len(classes)) if settings.class_weights else None
     history = head.fit(
         batches["train"],

@@ -5,6 +5,8 @@ phrase says where the network is cut and which layers above the cut are trained.
 never counted: their numbers, and Keras' automatic names, differ between versions.
 """
 
+import csv
+from importlib import resources
 from typing import NamedTuple
 
 import pandas as pd
@@ -29,29 +31,20 @@ class Reading(NamedTuple):
     meaning: str
 
 
-READINGS = {
-    "block14": Reading(
-        "block14_sepconv1",
-        None,
-        "the four layers of block 14 that hold weights: two separable convolutions, each with its BatchNorm",
-    ),
-    "last4": Reading(
-        "block14_sepconv2",
-        None,
-        "the last four entries of Keras' layer list: an activation, the last separable convolution, its "
-        "BatchNorm, an activation",
-    ),
-    "sepconv4": Reading(
-        "block13_sepconv1_act",
-        ("block13_sepconv1", "block13_sepconv2", "block14_sepconv1", "block14_sepconv2"),
-        "the last four separable convolutions and nothing else",
-    ),
-    "block13": Reading(
-        "block13_sepconv1_act", None, "blocks 13 and 14 whole, with their BatchNorm and the shortcut convolution"
-    ),
-    "blocks4": Reading("block11_sepconv1_act", None, "the last four blocks, 11 to 14"),
-    "probe": Reading(None, (), "no layer of Xception: only the new softmax layer (a linear probe)"),
-}
+def _readings():
+    """The rows of readings.csv: the layers that are trained stand between blanks; all is every one above the cut."""
+    with resources.files(__package__).joinpath("readings.csv").open(encoding="utf-8") as stream:
+        rows = csv.DictReader(stream)
+        layers = {"all": None}
+        return {
+            row["name"]: Reading(
+                row["first"] or None, layers.get(row["trained"], tuple(row["trained"].split())), row["meaning"]
+            )
+            for row in rows
+        }
+
+
+READINGS = _readings()
 DEFAULT_READING = "block14"
 METHODS = {"logistic": "logistic regression on the frozen features", "colour": "logistic regression on six colours"}
 

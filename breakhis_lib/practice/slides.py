@@ -32,6 +32,7 @@ from breakhis_lib.practice.tissue import EPITHELIAL, MOST_FIELDS, RED_CELL, STEP
 FIELD_HEIGHT, FIELD_WIDTH = 460, 700  # pixels, as in BreakHis
 MOST_SLIDES = 100
 GRAIN_SIZES = (2.6, 0.6, 45.0, 9.0)  # micrometres: outlines, chromatin, unevenness, waves of the fibres
+HABITS = tissue_model.numbers_of("habits.csv")  # habit of a stain or a camera: (least, most), drawn in this order
 MODEL = "breakhis_lib.practice, model 1"
 DESCRIPTION = (
     "Simulated image, made by a computer program from random numbers for teaching. "
@@ -105,24 +106,7 @@ def _draw_stain(seed, number):
     colours /= np.sqrt((colours**2).sum(axis=1, keepdims=True))
     brightness = between(0.86, 0.98)
     white = brightness * np.array([between(0.94, 1.0), between(0.95, 1.01), between(0.92, 1.0)])
-    habits = {
-        "basophilia": between(0.1, 0.42),  # haematoxylin taken up outside the nuclei
-        "cytoplasm": between(0.35, 0.85),  # eosin in cells, against collagen
-        "fibre_width": between(0.9, 2.6),  # micrometres
-        "fibre_length": between(3.0, 9.0),  # in widths
-        "crimp": between(0.3, 2.2),  # waves of the fibres, micrometres
-        "fibre_contrast": between(0.12, 0.4),
-        "looseness": between(-0.25, 0.55),  # cracks between the fibres
-        "myxoid": between(0.0, 0.5),  # pale bluish stroma
-        "vacuoles": between(0.0, 0.6),  # clearing of the cytoplasm
-        "retraction": between(0.0, 0.8),  # white halo round the glands
-        "secretion": between(0.0, 0.35),
-        "thickness": between(0.04, 0.16),  # unevenness of the section
-        "blur": between(0.7, 1.5),  # pixels
-        "sharpening": between(0.0, 0.9),
-        "grain": between(0.004, 0.014),
-        "vignette": between(0.02, 0.12),
-    }
+    habits = {name: between(*range_) for name, range_ in HABITS.items()}
     return Stain(colours, between(0.85, 1.45), between(0.38, 0.85), white, habits)
 
 

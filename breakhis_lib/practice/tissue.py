@@ -9,7 +9,9 @@ Every random number comes from a stream named by (seed, slide, purpose), so a sl
 on which others are made, nor in which order.
 """
 
+import csv
 import math
+from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
@@ -18,23 +20,18 @@ from scipy.spatial import cKDTree
 
 from breakhis_lib.data.dataset import BENIGN_SUBTYPES
 
+
+def numbers_of(file):
+    """The numbers of a table of this folder by the name that begins their row; its last column says what is meant."""
+    with resources.files(__package__).joinpath(file).open(encoding="utf-8") as stream:
+        return {row[0]: tuple(map(float, row[1:-1])) for row in list(csv.reader(stream))[1:]}
+
+
 WIDTH, HEIGHT, STEP = 960.0, 680.0, 2.0  # size of the tissue and spacing of its maps, micrometres
 MOST_FIELDS = 99  # places photographed on one slide, at most
 
 # --- How far the two classes lie apart: mean and spread between slides; tune the lesson here ---------
-TRAITS = {  # trait: (benign mean, malignant mean, spread between slides, least, most)
-    "radius": (3.3, 4.15, 0.36, 2.5, 5.4),  # of an epithelial nucleus, micrometres
-    "pleomorphism": (0.10, 0.21, 0.035, 0.05, 0.32),  # spread of the logarithm of the radius
-    "irregularity": (0.05, 0.10, 0.02, 0.02, 0.16),  # roughness of the outline, in radii
-    "spacing": (1.08, 0.98, 0.07, 0.82, 1.3),  # least distance of two nuclei, in diameters
-    "coarseness": (0.22, 0.40, 0.08, 0.08, 0.6),  # contrast of the chromatin
-    "vesicular": (0.35, 0.60, 0.2, 0.0, 1.0),  # pale centre and dark membrane of the nucleus
-    "nucleoli": (0.08, 0.45, 0.15, 0.0, 0.9),  # share of nuclei that show one
-    "mitoses": (0.0003, 0.004, 0.002, 0.0, 0.012),  # share of nuclei in division
-    "myoepithelium": (0.75, 0.2, 0.2, 0.0, 1.0),  # share of the outer layer that is there
-    "polarity": (0.80, 0.45, 0.18, 0.0, 1.0),  # order of the nuclei along the basement membrane
-    "lymphocytes": (0.5, 0.8, 0.35, 0.0, 2.0),  # per 1,000 square micrometres of stroma
-}
+TRAITS = numbers_of("traits.csv")  # trait: (benign mean, malignant mean, spread between slides, least, most)
 RADIUS_SHIFT = {"LC": -0.55, "MC": -0.2, "PT": 0.1}  # lobular nuclei are small and bland
 BLAND = {"LC": 0.5, "MC": 0.3}  # share of the way back from the malignant mean to the benign one
 STROMAL_NUCLEI = {"A": 2.0, "F": 3.2, "PT": 5.5, "TA": 2.4, "DC": 3.2, "LC": 2.6, "MC": 1.8, "PC": 2.4}

@@ -9,6 +9,7 @@ import pytest
 from breakhis_lib.book import self_check
 from breakhis_lib.errors import InputError
 from tests import page_rules
+from tests.page_rules import ROOT
 from tests.test_book import CHAPTERS
 
 RATIO, WHOLE, NAMES, TRUTH = "ratio", "whole", "names", "truth"
@@ -60,7 +61,7 @@ def test_an_unknown_exercise_is_named():
 def test_every_sealed_answer_is_asked_for_in_a_chapter_and_found_by_its_solution():
     sealed = json.loads(resources.files("breakhis_lib.book").joinpath("answers.json").read_text(encoding="utf-8"))
     asked, found = set(), set()
-    for path in CHAPTERS:
+    for path in [*CHAPTERS, ROOT / "tests" / "template" / "chapter.ipynb"]:
         for cell in page_rules.read(path).code:
             outputs = " ".join("".join(output.get("text", "")) for output in cell["outputs"])
             source = "".join(cell["source"])
