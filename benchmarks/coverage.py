@@ -74,7 +74,7 @@ def coverage(question, name, slides):
         printed += not np.isnan(intervals["ours"][0])
         for method, (low, high) in intervals.items():
             held[method] = held.get(method, 0) + (low <= truth <= high)
-    ours = held.pop("ours") / printed if printed else np.nan
+    ours = held.pop("ours") / max(printed, 1) or np.nan
     others = {method: count / REPEATS for method, count in held.items()}
     return {"measure": question, "shares": name, "slides": slides, "printed": printed / REPEATS, "ours": ours, **others}
 

@@ -89,10 +89,8 @@ def check(
     with console.progress() as progress:
         report = inventory.inspect(folder, progress=console.bar(progress, "images read"))
     counts = report.counts
-    layouts = {
-        "breakhis": "BreakHis' layout", "simulated": "simulated practice slides", "classes": "one sub-folder a class"
-    }  # fmt: skip
-    output.print(f"{folder}: {counts['images']} images in {layouts[report.layout]}, {counts['readable']} can be read.")
+    kinds = {"breakhis": "BreakHis' layout", "simulated": "simulated practice slides", "classes": "folders of classes"}
+    output.print(f"{folder}: {counts['images']} images in {kinds[report.layout]}, {counts['readable']} can be read.")
     if report.layout == "breakhis":
         output.print(f"{counts['official_present']} of the {counts['official']:,} official images are there.")
         output.print(
@@ -180,15 +178,12 @@ def run(
     experiment.check(plan)
     data = data or _practice()
     results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
+    command = shlex.join(["breakhis", *sys.argv[1:]])
     with console.progress() as progress:
-        record = experiment.run(data, results, plan, weights, groups, _command(), console.Bars(progress), positive)
+        record = experiment.run(data, results, plan, weights, groups, command, console.Bars(progress), positive)
     output.print(f"Recorded in {record.folder}.")
     for reading in plan.readings:
         console.table4(record, reading)
-
-
-def _command():
-    return shlex.join(["breakhis", *sys.argv[1:]])
 
 
 @app.command(epilog="Example:  breakhis table results/breakhis-subset")

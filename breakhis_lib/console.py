@@ -101,6 +101,13 @@ def findings(found, kinds, every):
             output.print(f"  ... and {len(rows) - len(shown)} more; --all lists them")
 
 
+def _table(title, names, left):
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name, justify="left" if name in left else "right", overflow="fold")
+    return table
+
+
 def _show(table, width):
     """Print a table; where no terminal says how wide it is, so many columns wide."""
     Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False).print(table)
@@ -110,11 +117,8 @@ def runs(folders):
     """A row for every kind of run in some records."""
     from breakhis_lib.evaluation import tables
 
-    shown = Table(title="Every kind of run: accuracy in percent")
-    left = ("record", "split by", "reading")
-    names = ("record", "magnification", *left[1:], "validation", "test", "95 % interval", "majority", "runs")
-    for name in names:
-        shown.add_column(name, justify="left" if name in left else "right", overflow="fold")
+    names = "record,magnification,split by,reading,validation,test,95 % interval,majority,runs"
+    shown = _table("Every kind of run: accuracy in percent", names.split(","), ("record", "split by", "reading"))
     for (folder, magnification, protocol, reading), row in tables.runs(folders).iterrows():
         figures = [f"{row.validation:.1f}", f"{row.accuracy:.1f}", tables.interval(row.low, row.high)]
         counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
@@ -129,9 +133,8 @@ def table4(record, reading):
 
     found = tables.four_ways(record.predictions(), reading)
     kind = "SIMULATED slides, " if record.is_simulated() else ""
-    shown = Table(title=f"Table 4 four ways, test accuracy in percent: {kind}{record.folder} ({reading})")
-    for name in ("magnification", "way", "accuracy", "95 % interval", "runs", "images", "slides"):
-        shown.add_column(name, justify="left" if name == "way" else "right")
+    title = f"Table 4 four ways, test accuracy in percent: {kind}{record.folder} ({reading})"
+    shown = _table(title, ("magnification", "way", "accuracy", "95 % interval", "runs", "images", "slides"), ("way",))
     for magnification, rows in found.groupby(level="magnification", sort=False):
         for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
             cells = ["" if number else f"x{magnification}" if magnification else "all", way, f"{row.accuracy:.2f}"]
@@ -150,9 +153,8 @@ def table4(record, reading):
 
 def predictions(found, unreadable, classes, record):
     """The probability of each label for single images, and then what could not be read, as an InputError."""
-    shown = Table(title=f"Probability of each label (record {record.folder}; not for clinical use)")
-    for name in ("image", *classes, "head", "the image was in"):
-        shown.add_column(name, overflow="fold")
+    names = ("image", *classes, "head", "the image was in")
+    shown = _table(f"Probability of each label (record {record.folder}; not for clinical use)", names, names)
     where = {"none": "none of its sets", None: "nobody knows (an older record)"}
     for _, row in found.iterrows():
         head = f"x{row.magnification} by {row.protocol}, {row.reading}, seed {row.seed}"

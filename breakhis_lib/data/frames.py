@@ -17,12 +17,9 @@ def check_fields(fields, *columns):
 
 
 def check_sets(fields, sets):
-    """Raise InputError unless `sets` gives every field, under the same index, to train, validation or test."""
+    """Raise InputError unless `sets` has the index of the fields, as what `splits.draw` returns."""
     if not isinstance(sets, pd.Series) or not sets.index.equals(fields.index):
         raise InputError("the sets are not indexed like the fields; draw them with splits.draw from these fields.")
-    strange = set(sets.unique()) - {"train", "validation", "test"}
-    if strange:
-        raise InputError(f"the sets hold {strange.pop()!r}; expected train, validation or test.")
 
 
 def check_predictions(predictions, *columns):

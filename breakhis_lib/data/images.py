@@ -25,8 +25,7 @@ OTHERS = {  # what files turn out to be that are no PNG, JPEG or TIFF: their fir
     b"\0\0\0": "an image of a phone (HEIC or AVIF) or a film; convert it to PNG",
     b"version https://git-lfs": "no image but a pointer of Git LFS; fetch the image with `git lfs pull`",
     b"<": "a web page or a drawing, not an image; get the file again",
-    b"II*\0": "a TIFF image of a kind that is not read (of fractions in colour, for instance); convert it to 8 bits",
-    b"MM\0*": "a TIFF image of a kind that is not read (of fractions in colour, for instance); convert it to 8 bits",
+    **dict.fromkeys([b"II*\0", b"MM\0*"], "a TIFF image of a kind that is not read; convert it to 8 bits a colour"),
 }
 
 
@@ -48,11 +47,9 @@ def open_image(path):
         raise
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path.") from None
-    except PermissionError:
-        raise InputError(f"{path} cannot be read: permission denied; change its permissions.") from None
     except OSError as error:
         if error.errno is not None:
-            raise InputError(f"{path} cannot be read: {os.strerror(error.errno)}.") from None
+            raise InputError(f"{path} cannot be read: {os.strerror(error.errno).lower()}; change that.") from None
         raise InputError(f"{path} is {_other(path)}.") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path} has more than {MAX_PIXELS:,} pixels; cut it into fields first.") from None

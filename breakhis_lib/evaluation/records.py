@@ -27,10 +27,8 @@ from breakhis_lib.model.readings import DEFAULT_READING
 
 KEY = ["magnification", "protocol", "reading", "seed"]
 COLUMNS = [*KEY, "set", "file", "slide", "label"]
-KINDS = {
-    **dict.fromkeys(["file", "slide", "protocol", "reading", "set"], str),
-    **dict.fromkeys(["magnification", "seed", "label", "epoch"], int),
-}  # of the columns of all files
+KINDS = dict.fromkeys(["file", "slide", "protocol", "reading", "set"], str)  # of the columns of all files
+KINDS |= dict.fromkeys(["magnification", "seed", "label", "epoch"], int)
 DECIMALS = 6
 
 

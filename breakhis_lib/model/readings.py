@@ -111,15 +111,8 @@ def validate(settings, size=SIZE, names=()):
     if settings.augment and size[0] != size[1]:
         raise InputError(f"augment needs a square size, not {size[0]}x{size[1]}; quarter turns would not fit.")
     for name in names:
-        if name not in METHODS:
-            check_batch_norm(settings.batch_norm, name)
-
-
-def check_batch_norm(batch_norm, name):
-    """Raise InputError for a reading that is not known, or that trains no BatchNorm layer which batches could move."""
-    trained = reading_named(name).trained
-    if batch_norm == "batch" and trained is not None:
-        raise InputError(
-            f"reading {name} trains no BatchNorm layer, so that batch_norm batch would change nothing; "
-            "choose batch_norm inference, or another reading."
-        )
+        if name not in METHODS and reading_named(name).trained is not None and settings.batch_norm == "batch":
+            raise InputError(
+                f"reading {name} trains no BatchNorm layer, so that batch_norm batch would change nothing; "
+                "choose batch_norm inference, or another reading."
+            )

