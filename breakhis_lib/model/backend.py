@@ -39,7 +39,8 @@ def _held_standard_error():
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU's memory is taken as needed
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU's memory is taken as needed,
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # also by JAX
 try:
     with _held_standard_error():  # TensorFlow's C++ part speaks before any log level reaches it
         import keras

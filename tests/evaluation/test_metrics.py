@@ -1,8 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import bootstrap, norm
+from scipy.stats import t as student
 from sklearn import metrics as sklearn_metrics
 
+from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import calibration, decisions, metrics
 
 SHARE = (1.7, 0.3)  # a slide's share of correct images is drawn from this beta distribution, whose mean is the truth
@@ -118,12 +121,12 @@ def test_mcnemar_is_exact_and_wants_each_image_once():
 
 
 def test_a_paired_difference_is_surer_than_its_parts(table):
-    better = table.assign(p_malignant=np.where(table.index % 10 == 0, table.label, table.p_malignant))
+    better = table.assign(p_malignant=np.where(table.index % 3 == 0, table.label, table.p_malignant))
     found = metrics.paired_difference(better, table)
     assert found.difference > 0
     assert found.low >= 0
     alone = metrics.estimate(better).interval()
-    assert found.high - found.low < (alone[1] - alone[0]) / 2
+    assert found.high - found.low < 0.75 * (alone[1] - alone[0])
     with pytest.raises(ValueError, match="different slides"):
         metrics.paired_difference(better[better.slide != "3"], table)
 
@@ -175,3 +178,135 @@ def test_the_decision_curve_by_hand():
     found = decisions.net_benefit([0, 0, 1, 1], [0.1, 0.6, 0.6, 0.9], [0.5, 0.75])
     assert found.model.tolist() == pytest.approx([2 / 4 - 1 / 4, 1 / 4])
     assert found["all"].tolist() == pytest.approx([0.0, 0.5 - 3 * 0.5])
+
+
+WEIGHED = {
+    "accuracy": lambda y, p, w: sklearn_metrics.accuracy_score(y, p >= 0.5, sample_weight=w),
+    "balanced accuracy": lambda y, p, w: sklearn_metrics.balanced_accuracy_score(y, p >= 0.5, sample_weight=w),
+    "sensitivity": lambda y, p, w: sklearn_metrics.recall_score(y, p >= 0.5, sample_weight=w),
+    "specificity": lambda y, p, w: sklearn_metrics.recall_score(y, p >= 0.5, pos_label=0, sample_weight=w),
+    "precision": lambda y, p, w: sklearn_metrics.precision_score(y, p >= 0.5, sample_weight=w),
+    "F1": lambda y, p, w: sklearn_metrics.f1_score(y, p >= 0.5, sample_weight=w),
+    "AUC": lambda y, p, w: sklearn_metrics.roc_auc_score(y, p, sample_weight=w),
+    "average precision": lambda y, p, w: sklearn_metrics.average_precision_score(y, p, sample_weight=w),
+}
+
+
+def draws_of(slides, resamples=50):
+    """The weights of the slides in each resample, and with one slide left out, drawn as `estimate` draws them."""
+    draws = np.random.default_rng(0).multinomial(slides, np.full(slides, 1 / slides), size=resamples)
+    return draws, 1 - np.eye(slides)
+
+
+@pytest.mark.parametrize("measure", WEIGHED)
+def test_every_resample_weighs_each_image_as_its_slide_is_drawn(measure):
+    table = clustered(np.random.default_rng(5), 14)
+    found = metrics.estimate(table, measure, resamples=50)
+    slide = pd.factorize(table.slide, sort=True)[0]
+    for kind, weights in zip((found.resampled, found.left_out), draws_of(14), strict=True):
+        expected = [WEIGHED[measure](table.label, table.p_malignant, row[slide]) for row in weights]
+        np.testing.assert_allclose(kind, expected, atol=1e-9)
+
+
+def test_slides_are_weighed_as_they_are_drawn_also_where_a_measure_is_of_slides():
+    table = clustered(np.random.default_rng(5), 14)
+    right = metrics.is_correct(table).groupby(table.slide).mean()
+    mean = table.groupby("slide").agg(p=("p_malignant", "mean"), label=("label", "first"))
+    decided = ((mean.p >= 0.5) == (mean.label == 1)).astype(float)
+    for measure, of_slide in (("patient recognition rate", right), ("slides decided correctly", decided)):
+        found = metrics.estimate(table, measure, resamples=50)
+        drawn, left_out = draws_of(14)
+        np.testing.assert_allclose(found.resampled, drawn @ of_slide.to_numpy() / 14)
+        np.testing.assert_allclose(found.left_out, left_out @ of_slide.to_numpy() / 13)
+
+
+def test_the_interval_is_scipys_but_for_the_wider_tails():
+    table = clustered(np.random.default_rng(7), 40).groupby("slide").head(4)  # as many images of each slide
+    right = metrics.is_correct(table).groupby(table.slide).mean().to_numpy()
+    found = metrics.estimate(table, resamples=20_000)
+    units = found.units
+    level = 1 - 2 * student.sf(norm.isf(0.025) / np.sqrt((units + 1) / (units - 1)), units - 1)  # undoes the widening
+    scipys = bootstrap((right,), np.mean, method="BCa", n_resamples=20_000, rng=np.random.default_rng(1))
+    np.testing.assert_allclose(found.interval(level), scipys.confidence_interval, atol=0.004)
+    wide, narrow = found.interval(0.95), found.interval(level)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def perfect(slides, right=True):
+    label = np.arange(slides * 4) // 4 % 2
+    p = np.where((label == 1) == right, 0.9, 0.1)
+    slide = (np.arange(slides * 4) // 4).astype(str)
+    return pd.DataFrame({"seed": 0, "file": range(slides * 4), "slide": slide, "label": label, "p_malignant": p})
+
+
+@pytest.mark.parametrize("slides", [1, 2, 3, 5, 8, 30, 82])
+@pytest.mark.parametrize("right", [True, False])
+def test_no_interval_lacks_a_width(slides, right):
+    rows = metrics.summary(perfect(slides, right), resamples=200)
+    assert rows[["low", "high"]].isna().all(axis=None)
+
+
+def test_few_slides_of_the_class_that_a_measure_speaks_of_give_no_interval():
+    table = clustered(np.random.default_rng(1), 30).assign(label=lambda rows: (rows.slide.astype(int) >= 6).astype(int))
+    rows = metrics.summary(table, resamples=500)
+    assert rows.low.notna()["accuracy"]
+    assert rows.low.notna()["sensitivity"]
+    assert rows.low.isna()[["specificity", "balanced accuracy", "AUC"]].all()
+    shown = rows.dropna()
+    assert ((shown.low < shown.high) & (shown.low <= shown.value) & (shown.value <= shown.high)).all()
+
+
+def test_equal_runs_have_a_difference_without_an_interval(table):
+    found = metrics.paired_difference(table, table)
+    assert found.difference == 0
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)
+
+
+def test_three_classes_get_what_makes_sense_for_them():
+    table = pd.DataFrame({"seed": 0, "file": range(60), "label": [0, 1, 2] * 20})
+    table = table.assign(slide=[str(n // 2) for n in range(60)], p_b=0.3, p_c=[0.1, 0.2, 0.6] * 20)
+    assert list(metrics.summary(table, resamples=50).index) == list(metrics.FOR_ANY_CLASSES)
+    with pytest.raises(InputError, match="'AUC' is no measure for 3 classes"):
+        metrics.estimate(table, "AUC")
+    with pytest.raises(InputError, match="p_b, p_c"):
+        metrics.positive_probability(table)
+
+
+def test_without_a_positive_class_no_measure_speaks_of_one():
+    table = clustered(np.random.default_rng(1), 12).rename(columns={"p_malignant": "p_NORMAL"})
+    assert list(metrics.summary(table, resamples=50).index) == list(metrics.FOR_ANY_CLASSES)
+    assert "sensitivity" in metrics.summary(table, resamples=50, positive="NORMAL").index
+
+
+def test_tables_joined_without_a_new_index_and_slides_that_are_missing():
+    table = clustered(np.random.default_rng(1), 12)
+    joined = pd.concat([table, table.assign(seed=1)])
+    assert metrics.estimate(joined).value == pytest.approx(metrics.estimate(table).value)
+    with pytest.raises(InputError, match="no slide in row 0"):
+        metrics.estimate(table.assign(slide=[None, *table.slide[1:]]))
+
+
+@pytest.mark.parametrize("wanted", [0.7, 0.8, 0.9, 0.95])
+def test_a_specificity_of_exactly_what_is_wanted_will_do(wanted):
+    p = np.r_[np.linspace(0.01, 0.5, 20), np.full(20, 0.99)]
+    label = np.r_[np.zeros(20), np.ones(20)]
+    threshold = decisions.at_specificity(label, p, wanted)
+    assert np.mean(p[:20] < threshold) == pytest.approx(wanted)
+
+
+def test_the_cheapest_threshold_may_act_on_every_image_to_come():
+    assert decisions.cheapest_threshold([0, 1, 1], [0.4, 0.3, 0.6], ratio=100) == 0.0
+    assert decisions.cheapest_threshold([0, 0, 1], [0.4, 0.5, 0.6], ratio=1) == 0.6
+
+
+def test_the_temperature_does_not_look_at_the_test_set():
+    random = np.random.default_rng(2)
+    rows = pd.DataFrame({"seed": 0, "label": random.integers(0, 2, 400), "set": ["validation", "test"] * 200})
+    rows["p_malignant"] = np.clip(rows.label * 0.5 + random.random(400) / 2, 0.01, 0.99)
+    flipped = rows.assign(label=np.where(rows.set == "test", 1 - rows.label, rows.label))
+    one, other = calibration.summary(rows), calibration.summary(flipped)
+    assert one.temperature.equals(other.temperature)
+    assert not one.Brier.equals(other.Brier)
+    moved = rows.assign(label=np.where(rows.set == "validation", 1 - rows.label, rows.label))
+    assert not one.temperature.equals(calibration.summary(moved).temperature)

@@ -99,7 +99,7 @@ def test_the_worst_errors_come_first(record):
 
 def test_a_change_is_compared_with_the_default_on_the_same_splits(record, tmp_path):
     better = records.Record(tmp_path / "better")
-    better.begin(None, settings={"epochs": 5, "size": [224, 224]})
+    better.begin({}, settings={"epochs": 5, "size": [224, 224]})
     add(better, "slide", 0, 1.0)  # seed 0 alone, and always right
     add(better, "number", 0, 1.0)  # a protocol that the default was not run by
     table = tables.against_default([better.folder], record)
@@ -107,7 +107,8 @@ def test_a_change_is_compared_with_the_default_on_the_same_splits(record, tmp_pa
     row, of_default = table.iloc[0], record.predictions()
     tested = of_default[(of_default.protocol == "slide") & (of_default.seed == 0) & (of_default.set == "test")]
     assert np.isclose(row.test, 100 - 100 * metrics.is_correct(tested).mean())
-    assert row.low <= row.test <= row.high and row.validation > 0
+    assert np.isnan(row.low)  # too few of the twelve slides differ
+    assert row.validation > 0
     assert (row.runs, row.images) == (1, len(tested))
 
 
