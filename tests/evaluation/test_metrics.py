@@ -287,7 +287,7 @@ def test_tables_joined_without_a_new_index_and_slides_that_are_missing():
         metrics.estimate(table.assign(slide=[None, *table.slide[1:]]))
 
 
-@pytest.mark.parametrize("wanted", [0.7, 0.8, 0.9, 0.95])
+@pytest.mark.parametrize("wanted", [0.2, 0.7, 0.8, 0.9, 0.95])
 def test_a_specificity_of_exactly_what_is_wanted_will_do(wanted):
     p = np.r_[np.linspace(0.01, 0.5, 20), np.full(20, 0.99)]
     label = np.r_[np.zeros(20), np.ones(20)]
