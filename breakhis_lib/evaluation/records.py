@@ -4,8 +4,7 @@
     splits.csv        which set each image was in, one column a split
     history.csv       loss and accuracy, one row an epoch
     run.json          commands, versions, device, digests, settings, counts, seconds
-    heads/            trained heads for `breakhis predict`, one of each kind, and images.csv with the digests of the
-                      images behind them (not for version control)
+    heads/            trained heads for `breakhis predict`, and their images' digests (not for version control)
 
 Every file is written whole under another name and then moved into place; a run is in all files or,
 where the process was killed between two of them, is trained again. A run is known by its magnification,
