@@ -91,7 +91,6 @@ def build(
         keras.config.set_dtype_policy(before)
 
 
-@keras.saving.register_keras_serializable("breakhis_lib")
 class InInferenceMode(keras.layers.Layer):
     """A model that normalises as at prediction time while it is trained.
 
@@ -116,6 +115,9 @@ class InInferenceMode(keras.layers.Layer):
     def call(self, inputs):
         """The model's output, whatever `training` the caller asks for."""
         return self.model(inputs, training=False)
+
+
+keras.saving.register_keras_serializable("breakhis_lib")(InInferenceMode)  # so that a saved head can be loaded
 
 
 def save_head(head, path):
