@@ -41,6 +41,7 @@ def prepare(root, address):
     root: folder of the course. address: of its GitHub repository, https://github.com/OWNER/NAME.
     Raises ValueError on another address.
     """
+    address = address.rstrip("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
         raise ValueError(f"{address} is no GitHub repository; expected https://github.com/OWNER/NAME")
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))

@@ -153,6 +153,7 @@ def _all_runs(record, fields_of, plan, tensors, watcher):
     ]
     number, total = 0, len(fields_of) * len(kinds)
     for magnification, fields in fields_of.items():
+        shown = f"x{magnification}" if magnification else "images"
         for reading, of_reading in itertools.groupby(kinds, key=lambda kind: kind["reading"]):
             keys = [{"magnification": magnification, **kind} for kind in of_reading]
             todo = [key for key in keys if not record.has(**key)]
@@ -163,7 +164,7 @@ def _all_runs(record, fields_of, plan, tensors, watcher):
             head = None
             for key in todo:
                 number += 1
-                name = f"run {number}/{total}: x{magnification} by {key['protocol']}, {reading}, seed {key['seed']}"
+                name = f"run {number}/{total}: {shown} by {key['protocol']}, {reading}, seed {key['seed']}"
                 head = _one(record, key, good, found, plan, tensors, seconds, watcher, name, head)
 
 

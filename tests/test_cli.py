@@ -205,6 +205,8 @@ def test_any_folder_of_classes_travels_the_same_way(ready, tmp_path):
     table = pd.read_csv(tmp_path / "results" / "scans" / "predictions.csv")
     assert list(table.columns[-2:]) == ["p_dark", "p_dim"]
     assert set(table.magnification) == {0}
+    assert breakhis("report", "results/scans", cwd=tmp_path).returncode == 0
+    assert "balanced accuracy" in (tmp_path / "scans-report.html").read_text(encoding="utf-8")
     shown = breakhis("predict", "scans/dim/0-0.jpg", "--results", "results/scans", cwd=tmp_path)
     assert "dim" in shown.stdout
 

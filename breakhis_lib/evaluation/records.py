@@ -71,7 +71,7 @@ class Record:
     def positive(self):
         """The class that a positive answer names, which has label 1; None where the user named none."""
         info = self.info()
-        return info.get("positive") or ("malignant" if "malignant" in info.get("classes", []) else None)
+        return info.get("positive") or ("malignant" if info.get("classes", [])[1:] == ["malignant"] else None)
 
     def info(self):
         """What run.json holds, as a dictionary; empty for a new record."""

@@ -167,6 +167,7 @@ def test_runs_of_the_first_rule_of_splits_are_not_mixed_with_others(record, pred
         ({"classes": ["benign", "malignant"]}, "malignant"),
         ({"classes": ["NORMAL", "COVID"], "positive": "COVID"}, "COVID"),
         ({"classes": ["COVID", "NORMAL"], "positive": None}, None),
+        ({"classes": ["benign", "malignant", "normal"]}, None),
     ],
 )
 def test_the_positive_class_is_the_one_that_was_named(tmp_path, info, positive):
