@@ -23,7 +23,7 @@ def _held_standard_error():
     except OSError:  # standard error is closed: a scheduled job, or a window without a console
         yield
         return
-    if sys.stderr:
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # Python's own may be None or closed
         sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
@@ -46,13 +46,15 @@ try:
         import keras
 
         DEVICE = str(keras.ops.ones(1).device)
-except (ImportError, ValueError) as error:  # ValueError: a name that Keras does not know
-    named = os.environ.get("KERAS_BACKEND") or "of the file keras.json in the folder .keras of your home, or tensorflow"
+except Exception as error:  # whatever a backend that is missing, half installed or unknown, or a keras.json, ends in
+    named = os.environ.get("KERAS_BACKEND", "named in keras.json, or tensorflow,")
     raise InputError(
-        f"Keras' backend {named} cannot be loaded ({error}); install it, or set KERAS_BACKEND=tensorflow."
+        f"Keras' backend {named} cannot be loaded ({error}); install it, or set KERAS_BACKEND=tensorflow. A file "
+        "keras.json in the folder .keras of your home may be at fault, and be deleted."
     ) from None
 keras.config.set_image_data_format("channels_last")  # whatever a user's keras.json says: the weights are stored so,
 keras.config.set_floatx("float32")  # and records are to be compared
+keras.config.set_epsilon(1e-7)
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several heads in one process are meant, no mistake
 
 
@@ -85,7 +87,6 @@ def _gpu_query(what):
     if command is None:
         return ""
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    card = [f"--id={first}"] if first else []
-    asked = [command, f"--query-gpu={what}", "--format=csv,noheader", *card]
+    asked = [command, f"--query-gpu={what}", "--format=csv,noheader", *([f"--id={first}"] if first else [])]
     answer = subprocess.run(asked, capture_output=True, text=True)
     return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""

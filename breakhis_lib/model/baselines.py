@@ -51,6 +51,8 @@ def fit_logistic(inputs, fields, sets):
     """
     frames.check_fields(fields)
     frames.check_sets(fields, sets)
+    if len(inputs) != len(fields):
+        raise InputError(f"{len(inputs)} features do not belong to {len(fields)} fields; extract them anew.")
     started = time.monotonic()
     labels, classes = fields.label.to_numpy(), dataset.class_names(fields)
     rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}
@@ -78,6 +80,7 @@ def shuffled(fields, unit, seed=0):
     fields: data frame of `dataset.scan`. unit: file (every image draws a label) or slide (every slide does, and its
     images share it). seed: fixes the shuffle. Returns the fields with label and label_name changed.
     """
+    frames.check_fields(fields, "label_name", unit)
     units = fields.drop_duplicates(unit).set_index(unit)[["label", "label_name"]]
     drawn = units.iloc[np.random.default_rng(seed).permutation(len(units))].set_axis(units.index)
     return fields.assign(**{name: fields[unit].map(drawn[name]) for name in drawn})

@@ -27,11 +27,7 @@ def layers(model):
 def _multiplications(layer, kind, output):
     """Every weight of a kernel is multiplied once a place of the output; of a dense layer, once."""
     places = math.prod(output[:-1])
-    if kind == "Dense":
-        return math.prod(layer.kernel.shape) * places
-    if kind == "Conv2D":
-        return math.prod(layer.kernel.shape) * places
-    if kind == "DepthwiseConv2D":
+    if kind in ("Dense", "Conv2D", "DepthwiseConv2D"):
         return math.prod(layer.kernel.shape) * places
     if kind == "SeparableConv2D":
         return (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)) * places

@@ -26,9 +26,7 @@ from breakhis_lib.errors import InputError
 from breakhis_lib.model import backend, network, readings
 from breakhis_lib.model import weights as imagenet
 
-PREPARATION = (
-    1  # raised by hand whenever `prepare` or `scale` would give other numbers: stored features are then made anew
-)
+PREPARATION = 1  # raised by hand whenever `prepare` or `scale` would give other numbers: features are then made anew
 BATCH = 16  # images a forward pass; more is not faster on a CPU
 READERS = 2  # threads that decode and resize while the network computes
 VIEWS = 8  # the dihedral group: four quarter turns, each with its mirror image

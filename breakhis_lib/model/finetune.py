@@ -73,6 +73,8 @@ def train(
     readings.validate(settings, size, (reading,))
     frames.check_fields(fields)
     frames.check_sets(fields, sets)
+    if len(features) != len(fields):
+        raise InputError(f"{len(features)} features do not belong to {len(fields)} fields; extract them anew.")
     views = features.array.shape[1]
     if settings.augment and views == 1:
         raise InputError("augment needs features of eight views; extract them with views=8.")
@@ -85,6 +87,8 @@ def train(
         head.compile(_optimizer(settings), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         head.optimizer.build(head.trainable_variables)
         head.untrained = head.get_weights(), [np.array(value) for value in head.optimizer.variables]
+    if features.array.shape[2:] != head.input_shape[1:]:
+        raise InputError(f"these features are not of reading {reading} at size {size[0]}x{size[1]}; extract them anew.")
     _begin(head, seed)
     labels = fields.label.to_numpy()
     rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}

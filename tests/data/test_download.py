@@ -216,7 +216,7 @@ def test_attempts_without_a_byte_gained_come_to_an_end(server, tmp_path):
     assert [sent for _, _, sent in server.log] == [1000, 0, 0]
 
 
-@pytest.mark.parametrize("status, tries", [(404, 1), (403, 1), (500, 3), (503, 3)])
+@pytest.mark.parametrize("status, tries", [(404, 1), (403, 1), (408, 3), (429, 3), (500, 3), (503, 3)])
 def test_an_error_of_the_server_names_address_status_and_the_manual_route(server, tmp_path, status, tries):
     server.status = status
     with pytest.raises(InputError) as caught:
@@ -273,9 +273,11 @@ DAMAGED = {
     "cut tar, whole gzip": (gzip.compress(GOOD_TAR[:60_000]), "damaged"),
     "tar cut between members": (gzip.compress(tar_bytes([("a.txt", b"x" * 512)])[:1024]), "no end mark"),
     "garbage for a header": (gzip.compress(GOOD_TAR[:512] + GOOD_TAR[512:46_080] + b"x" * 1024), "damaged"),
-    "name that no file can have": (gzip.compress(tar_bytes([NUL_NAME])), "null byte"),
+    "name that no file can have": (gzip.compress(tar_bytes([NUL_NAME])), "null (byte|character)"),
     "web page": (b"<!DOCTYPE html><html><title>Moved</title></html>", "it is a web page"),
     "zip": (b"PK\3\4" + bytes(2000), "it is a zip archive"),
+    "xz": (b"\xfd7zXZ\0" + bytes(2000), "it is a xz archive; unpack it yourself"),
+    "bzip2": (b"BZh9" + bytes(2000), "it is a bzip2 archive; unpack it yourself"),
     "empty": (b"", "it is empty"),
     "text": (b"hello" * 300, "it is no gzip archive"),
     "no image": (gzip.compress(FOREIGN), "holds no BreakHis image"),

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from breakhis_lib.data import splits
+from breakhis_lib.errors import InputError
 from breakhis_lib.model import baselines
 
 
@@ -43,3 +44,11 @@ def test_shuffled_labels_keep_their_numbers_and_lose_their_meaning(unit):
     assert 0.3 < (found.label == table.label).mean() < 0.7
     assert (found.groupby("slide").label.nunique() == 1).all() == (unit == "slide")
     assert baselines.shuffled(table, unit).label.equals(found.label)
+
+
+def test_inputs_of_other_fields_and_slides_that_are_missing_are_refused():
+    table = fields()
+    with pytest.raises(InputError, match="61 features do not belong to 60 fields"):
+        baselines.fit_logistic(np.zeros((61, 3)), table, splits.draw(table, "slide", 0))
+    with pytest.raises(InputError, match="no slide in row 0"):
+        baselines.shuffled(table.assign(slide=None), "slide")

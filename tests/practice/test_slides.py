@@ -1,6 +1,8 @@
 """Simulated slides: named like BreakHis, equal on every machine, a lesson in size and leakage."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -255,3 +257,23 @@ REFERENCE = {  # red, green, blue at rows 46, 138, ... and columns 70, 210, ...,
         (137, 106, 149),
     ],
 }
+
+
+@pytest.mark.parametrize("name", ["SOB_B_TA-14-16184-40-001.png", "mine.jpg"])
+def test_practice_slides_are_not_put_among_other_images(tmp_path, name):
+    Image.new("RGB", (32, 32)).save(tmp_path / name)
+    with pytest.raises(InputError, match=f"holds {name}, which is no practice slide"):
+        practice.make(tmp_path, slides_per_subtype=1, images_per_magnification=1, workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_script_without_a_main_guard_may_make_them_too(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from breakhis_lib import practice\n"
+        "options = {'slides_per_subtype': 1, 'images_per_magnification': 1, 'magnifications': 40, 'subtypes': 'A'}\n"
+        "print(practice.make('one', **options), practice.make('two', **options | {'subtypes': ['A', 'F']}))",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["one", "two"], done.stderr
