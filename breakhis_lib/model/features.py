@@ -169,8 +169,7 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
                 name_file.write("".join(f"{digest}\n" for digest in todo.sha256.loc[indices]))
                 name_file.flush()
             for index, reason in problems.items():
-                same = readable.index[readable.sha256 == todo.sha256.loc[index]]
-                unreadable.update(dict.fromkeys(same, reason))
+                unreadable.update(dict.fromkeys(readable.index[readable.sha256 == todo.sha256.loc[index]], reason))
             finished += len(indices) + len(problems)
             progress(finished, len(todo))
     return unreadable

