@@ -137,7 +137,7 @@ def _size(text):
 @app.command(
     epilog="Examples:\n\n"
     "breakhis run\n\n"
-    "breakhis run --data breakhis --magnifications 40,200 --protocols image,slide --seeds 0,1,2\n\n"
+    "breakhis run --data breakhis --magnifications 40,200 --protocols image,slide --seeds 0,1,2 --workers 4\n\n"
     "breakhis run --data xrays --groups patients.csv --protocols slide --seeds 0"
 )
 def run(
@@ -160,10 +160,13 @@ def run(
     shuffle_labels: Annotated[str, typer.Option(help="A control: shuffle labels by image or by slide.")] = "",
     groups: Annotated[Path | None, typer.Option(help="CSV file,group: the patient or slide of each image.")] = None,
     positive: Annotated[str | None, typer.Option(help="Of two classes the one to find; default: malignant.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that train, each with one thread; 1: this one.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Instead, a Dask scheduler's address, tcp://HOST:8786.")] = None,
     weights: Weights = None,
 ):
     """Train and test: every magnification, protocol, reading and seed; stopped, it goes on where it was."""
     from breakhis_lib import experiment
+    from breakhis_lib import workers as pool
     from breakhis_lib.model.readings import Settings
 
     plan = experiment.Plan(
@@ -176,11 +179,13 @@ def run(
         shuffle=shuffle_labels,
     )
     experiment.check(plan)
-    data = data or _practice()
-    results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
     command = shlex.join(["breakhis", *sys.argv[1:]])
-    with console.progress() as progress:
-        record = experiment.run(data, results, plan, weights, groups, command, console.Bars(progress), positive)
+    with pool.executor(workers, scheduler) as executor:
+        data = data or _practice()
+        results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
+        with console.progress() as progress:
+            watcher = console.Bars(progress)
+            record = experiment.run(data, results, plan, weights, groups, command, watcher, positive, executor)
     output.print(f"Recorded in {record.folder}.")
     for reading in plan.readings:
         console.table4(record, reading)

@@ -2,16 +2,8 @@
 
 import sys
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from breakhis_lib.errors import InputError
@@ -28,16 +20,10 @@ def say(message):
 
 def progress(in_bytes=False):
     """A rich.progress.Progress on standard error, gone when it ends."""
-    counts = [DownloadColumn(), TransferSpeedColumn()] if in_bytes else [MofNCompleteColumn()]
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        *counts,
-        TextColumn("{task.fields[note]}", markup=False),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-    )
+    counts = [bars.DownloadColumn(), bars.TransferSpeedColumn()] if in_bytes else [bars.MofNCompleteColumn()]
+    texts = [bars.TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[note]")]
+    columns = (texts[0], bars.BarColumn(), *counts, texts[1], bars.TimeRemainingColumn())
+    return bars.Progress(*columns, console=errors, transient=True)
 
 
 def bar(shown, description):
@@ -53,39 +39,17 @@ class Bars:
         """Draw into a rich.progress.Progress."""
         self.shown, self.name, self.task = shown, None, None
 
-    def _bar(self, name, total):
+    def say(self, message):
+        """One line of text."""
+        say(message)
+
+    def progress(self, name, done, total, note=""):
         """The bar of what is being done; the one before it goes."""
         if name != self.name:
             if self.task is not None:
                 self.shown.remove_task(self.task)
             self.name, self.task = name, self.shown.add_task(name, total=total, note="")
-
-    def say(self, message):
-        """One line of text."""
-        say(message)
-
-    def features(self, magnification, done, total):
-        """Images whose features are computed, of those to compute."""
-        self._bar(f"x{magnification}: frozen trunk, images", total)
-        speed = self.shown.tasks[-1].speed
-        self.shown.update(self.task, completed=done, note=f"{speed:.1f} images/s" if speed else "")
-        if done == total:
-            say(f"x{magnification}: features of {total} images computed")
-
-    def epoch(self, name, epoch, epochs, logs):
-        """An epoch of the run of that name ended."""
-        self._bar(f"{name}, epochs", epochs)
-        if logs:
-            note = f"validation loss {logs['val_loss']:.3f}, accuracy {logs['val_accuracy']:.3f}"
-            self.shown.update(self.task, completed=epoch, note=note)
-
-    def trained(self, name, trained):
-        """A run of that name ended."""
-        best = trained.history.loc[trained.best_epoch]
-        say(
-            f"{name}: {trained.seconds:.0f} s, best epoch {trained.best_epoch} of {len(trained.history)}, "
-            f"validation accuracy {best.val_accuracy:.3f}"
-        )
+        self.shown.update(self.task, completed=done, note=note)
 
 
 def findings(found, kinds, every):

@@ -1,8 +1,10 @@
 """The whole journey: from a folder of slides to a record, station by station, and on to a prediction."""
 
+import concurrent.futures
 import datetime
 import hashlib
 import itertools
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -58,25 +60,32 @@ class Watcher:
     def say(self, message):
         """One line of text."""
 
-    def features(self, magnification, done, total):
-        """Images whose features are computed, of those to compute."""
-
-    def epoch(self, name, epoch, epochs, logs):
-        """An epoch of the run of that name ended (epoch 0: it starts), with Keras' logs."""
-
-    def trained(self, name, trained):
-        """A run of that name ended, see `readings.Trained`."""
+    def progress(self, name, done, total, note=""):
+        """So much is done of what has that name: images of a magnification, epochs of a run, runs."""
 
 
-def run(data, results, plan=None, weights=None, groups=None, command="", watcher=None, positive=None):
+class Job(NamedTuple):
+    """One run, as it is sent to the process that trains it; all that it needs besides lies in files."""
+
+    folder: Path  # of the record
+    key: dict  # see `records.KEY`
+    fields: pd.DataFrame
+    plan: Plan
+    weights: Path | None
+    name: str
+    seconds: float = 0  # that the features took
+
+
+def run(data, results, plan=None, weights=None, groups=None, command="", watcher=None, positive=None, executor=None):
     """Carry a folder of images to a record; a run that is already recorded is not repeated.
 
     data: folder of images, see `dataset.scan`; groups: its CSV of groups; positive: its class with label 1. results:
     the record's folder. plan: Plan. weights: a weights file, see `weights.load`. command: kept in the record.
-    watcher: Watcher. Returns the Record. Raises InputError before any
-    long work where the plan cannot be carried out.
+    watcher: Watcher. executor: a concurrent.futures.Executor whose processes see the same files, such as
+    `workers.executor` makes; by default runs are trained here, one after the other. Returns the Record. Raises
+    InputError before any long work where the plan cannot be carried out.
     """
-    plan, watcher = plan or Plan(), watcher or Watcher()
+    plan, watcher, weights = plan or Plan(), watcher or Watcher(), weights and Path(weights).absolute()
     check(plan)
     started = time.monotonic()
     everything, left_out = dataset.survey(data, groups, positive)
@@ -91,7 +100,7 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
     from breakhis_lib.model import weights as imagenet
 
     watcher.say(f"Device: {backend.device()}")
-    tensors = imagenet.load(weights, watcher.say)
+    imagenet.load(weights, watcher.say)
     record = records.Record(results)
     session = {
         "command": command,
@@ -114,7 +123,10 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
     }
     with record.session(watcher.say):
         record.begin(session, **same)
-        _all_runs(record, fields_of, plan, tensors, watcher)
+        try:
+            _all_runs(record, fields_of, plan, weights, watcher, executor)
+        finally:
+            _HELD.clear()
     return record
 
 
@@ -134,6 +146,7 @@ def _prepared(everything, plan):
         fields_of = {magnification: baselines.shuffled(fields, unit) for magnification, fields in fields_of.items()}
     for fields, protocol, seed in itertools.product(fields_of.values(), plan.protocols, plan.seeds):
         splits.draw(fields, protocol, seed)  # says now, not after an hour, that a split is impossible
+    fields_of = {name: fields.assign(path=fields.path.map(os.path.abspath)) for name, fields in fields_of.items()}
     return {magnification: dataset.add_digests(fields) for magnification, fields in fields_of.items()}
 
 
@@ -145,77 +158,91 @@ def _groups(fields, groups):
     return f"{fields.slide.nunique()} groups, sha256 {told}"
 
 
-def _all_runs(record, fields_of, plan, tensors, watcher):
-    """Every run that the record lacks; one head a magnification and reading is trained anew for each."""
-    kinds = [
-        {"protocol": protocol, "reading": reading, "seed": seed}
-        for reading, protocol, seed in itertools.product(plan.readings, plan.protocols, plan.seeds)
-    ]
-    number, total = 0, len(fields_of) * len(kinds)
-    for magnification, fields in fields_of.items():
+def _all_runs(record, fields_of, plan, weights, watcher, executor):
+    """Every run that the record lacks; features are computed here, whoever trains."""
+    number, total = 0, len(fields_of) * len(plan.readings) * len(plan.protocols) * len(plan.seeds)
+    waiting = {}
+    for (magnification, fields), reading in itertools.product(fields_of.items(), plan.readings):
         shown = f"x{magnification}" if magnification else "images"
-        for reading, of_reading in itertools.groupby(kinds, key=lambda kind: kind["reading"]):
-            keys = [{"magnification": magnification, **kind} for kind in of_reading]
-            todo = [key for key in keys if not record.has(**key)]
-            number += len(keys) - len(todo)
-            if not todo:
+        seconds = None
+        for protocol, seed in itertools.product(plan.protocols, plan.seeds):
+            number += 1
+            key = {"magnification": magnification, "protocol": protocol, "reading": reading, "seed": seed}
+            if record.has(**key):
                 continue
-            good, found, seconds = _features(fields, reading, plan, tensors, watcher)
-            head = None
-            for key in todo:
-                number += 1
-                name = f"run {number}/{total}: {shown} by {key['protocol']}, {reading}, seed {key['seed']}"
-                head = _one(record, key, good, found, plan, tensors, seconds, watcher, name, head)
+            name = f"run {number}/{total}: {shown} by {protocol}, {reading}, seed {seed}"
+            job = Job(record.folder.absolute(), key, fields, plan, weights, name)
+            if seconds is None:
+                seconds = _material(job, watcher)["seconds"]
+            job = job._replace(seconds=seconds)
+            if executor is None:
+                watcher.say(f"{name}: {train(job, watcher)}")
+            else:
+                waiting[executor.submit(train, job)] = name
+    for done, future in enumerate(concurrent.futures.as_completed(waiting), 1):
+        watcher.say(f"{waiting[future]}: {future.result()}")
+        watcher.progress("runs", done, len(waiting))
 
 
-def _features(fields, reading, plan, tensors, watcher):
-    """The readable fields of one magnification, their features and the seconds that took."""
-    started = time.monotonic()
-    magnification = int(fields.magnification.iloc[0])
-    if reading == "colour":
-        found, unreadable = baselines.colours(fields)
+_HELD = {}  # what this process trained last: the next run of the same kind begins with its head and features
+
+
+def _material(job, watcher):
+    """The readable fields of a job, their features, the seconds that took, ImageNet's weights, and a head to train."""
+    key, plan = job.key, job.plan
+    kind = (job.folder, plan, key["magnification"], key["reading"], dataset.data_digest(job.fields))
+    if _HELD.get("kind") == kind:
+        return _HELD
+    _HELD.clear()
+    from breakhis_lib.model import weights as imagenet
+
+    started, tensors = time.monotonic(), imagenet.load(job.weights)
+    if key["reading"] == "colour":
+        found, unreadable = baselines.colours(job.fields)
     else:
         from breakhis_lib.model import features
 
-        found, unreadable = features.extract(
-            fields,
-            "probe" if reading == "logistic" else reading,
-            plan.size,
-            features.VIEWS if plan.settings.augment else 1,
-            plan.precision,
-            tensors,
-            watcher.say,
-            lambda done, total: watcher.features(magnification, done, total),
-        )
+        reading = "probe" if key["reading"] == "logistic" else key["reading"]
+        views = features.VIEWS if plan.settings.augment else 1
+        name = f"x{key['magnification']}: frozen trunk, images"
+
+        def told(done, total):
+            watcher.progress(name, done, total, f"{done / (time.monotonic() - started):.1f} images/s")
+            if done == total:
+                watcher.say(f"{name}: {total} computed")
+
+        how = (plan.size, views, plan.precision, tensors, watcher.say, told)
+        found, unreadable = features.extract(job.fields, reading, *how)
     for reason in unreadable.values():
         watcher.say(f"Left out: {reason}")
-    good = ~fields.index.isin(list(unreadable))
-    found = found[good] if reading == "colour" else features.Features(found.array, found.rows[good])
-    return fields[good].reset_index(drop=True), found, time.monotonic() - started
+    good = ~job.fields.index.isin(list(unreadable))
+    found = found[good] if key["reading"] == "colour" else features.Features(found.array, found.rows[good])
+    fields, seconds = job.fields[good].reset_index(drop=True), time.monotonic() - started
+    _HELD.update(kind=kind, fields=fields, found=found, tensors=tensors, head=None, seconds=seconds)
+    return _HELD
 
 
-def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, name, head):
+def train(job, watcher=None):
+    """Train one run and record it, in whatever process this is called; returns a line that says how it went."""
+    watcher, record = watcher or Watcher(), records.Record(job.folder)
+    held, key, settings = _material(job, watcher), job.key, job.plan.settings
+    fields, found = held["fields"], held["found"]
     sets = _stored_or_drawn(record, key, fields)
-    watcher.epoch(name, 0, plan.settings.epochs, {})
+    watcher.progress(f"{job.name}, epochs", 0, settings.epochs)
     if key["reading"] in readings.METHODS:
         inputs = found if key["reading"] == "colour" else found.take(np.arange(len(found)))
         trained = baselines.fit_logistic(inputs, fields, sets)
     else:
         from breakhis_lib.model import finetune, network
 
-        trained = finetune.train(
-            found,
-            fields,
-            sets,
-            key["reading"],
-            key["seed"],
-            plan.settings,
-            plan.size,
-            tensors,
-            lambda epoch, logs: watcher.epoch(name, epoch, plan.settings.epochs, logs),
-            head,
-        )
-    if key["seed"] == min(plan.seeds) and trained.head:
+        def told(epoch, logs):
+            note = "validation loss {val_loss:.3f}, accuracy {val_accuracy:.3f}".format(**logs)
+            watcher.progress(f"{job.name}, epochs", epoch, settings.epochs, note)
+
+        material = (found, fields, sets, key["reading"], key["seed"], settings, job.plan.size, held["tensors"])
+        trained = finetune.train(*material, told, held["head"])
+        held["head"] = trained.head
+    if key["seed"] == min(job.plan.seeds) and trained.head:
         network.save_head(trained.head, record.head_path(key))
         record.keep_digests(fields)
     about = {
@@ -224,12 +251,13 @@ def _one(record, key, fields, found, plan, tensors, feature_seconds, watcher, na
         "audit": leakage.audit(fields, sets).to_dict(),
         "epochs": len(trained.history),
         "best epoch": trained.best_epoch,
-        "seconds": {"features": round(feature_seconds, 1), "fine-tuning": round(trained.seconds, 1)},
+        "seconds": {"features": round(job.seconds, 1), "fine-tuning": round(trained.seconds, 1)},
         "session": len(record.info()["sessions"]) - 1,
     }
     record.add(key, trained.predictions, trained.history, about)
-    watcher.trained(name, trained)
-    return trained.head
+    best = trained.history.val_accuracy.loc[trained.best_epoch]
+    epochs = f"best epoch {trained.best_epoch} of {len(trained.history)}"
+    return f"{trained.seconds:.0f} s, {epochs}, validation accuracy {best:.3f}"
 
 
 def _stored_or_drawn(record, key, fields):

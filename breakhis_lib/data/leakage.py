@@ -34,16 +34,9 @@ def audit(fields, sets):
         shared(same_view, seen[seen.magnification != magnification], rows)
         for magnification, rows in test.groupby("magnification")
     )
-    return pd.Series(
-        {
-            "test images": len(test),
-            "share a slide": shared(["slide"]),
-            "share a slide number": shared(["number"]),
-            "have a twin": twin_count,
-            "share a field at another magnification": kin,
-        },
-        name="test images",
-    )
+    counts = {"test images": len(test), "share a slide": shared(["slide"]), "share a slide number": shared(["number"])}
+    counts |= {"have a twin": twin_count, "share a field at another magnification": kin}
+    return pd.Series(counts, name="test images")
 
 
 def table(fields, protocols, seeds):

@@ -11,7 +11,6 @@ the others, so that over five seeds in a row every unit is tested once, validate
 from importlib import resources
 
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from breakhis_lib.data import frames
 from breakhis_lib.errors import InputError
@@ -89,6 +88,8 @@ def _check_enough(fields, groups, needed):
 
 def _folds(fields, groups, folds, shuffle):
     """The number of each image's fold: whole groups, dealt by class; an integer series."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # late: it takes a second
+
     if groups.is_unique:
         parts = StratifiedKFold(folds, shuffle=True, random_state=shuffle).split(fields, fields.label)
     else:

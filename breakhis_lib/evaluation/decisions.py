@@ -72,14 +72,8 @@ def apply_chosen(predictions, choose):
         rows.append(confusion_counts(test.label, positive_probability(test), [threshold]))
     table = pd.concat(rows)
     total = table[["missed", "malignant", "alarms", "benign"]].sum()
-    return pd.Series(
-        {
-            "threshold": table.threshold.median(),
-            **total,
-            "sensitivity": 1 - total.missed / total.malignant,
-            "specificity": 1 - total.alarms / total.benign,
-        }
-    )
+    shares = {"sensitivity": 1 - total.missed / total.malignant, "specificity": 1 - total.alarms / total.benign}
+    return pd.Series({"threshold": table.threshold.median(), **total, **shares})
 
 
 def expected_costs(predictions, ratios=(1, 2, 5, 10, 20, 50, 100)):

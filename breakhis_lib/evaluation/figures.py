@@ -21,15 +21,21 @@ def fields(table, titles, columns=4, width=10):
     table: fields, one row an image to show. titles: a text for each. columns: images a row. width: inches.
     Returns the matplotlib figure. Raises InputError as `images.read_image`.
     """
-    rows = -(-len(table) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * width / columns * 0.78), squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
+    figure, axes = _grid(len(table), columns, width, 0.78)
     for axis, path, title in zip(axes.flat, table.path, titles, strict=False):
         axis.imshow(images.read_image(path))
         axis.set_title(title, fontsize=9)
     figure.tight_layout()
     return figure
+
+
+def _grid(count, columns, width, height):
+    """A figure for so many pictures, each of that height in widths, and its axes without ticks."""
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * width / columns * height), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure, axes
 
 
 def pictures(arrays, titles, width=9):
@@ -154,12 +160,9 @@ def activation_maps(maps, paths, titles, columns=3, width=9):
     maps: float arrays (h, w) of `activation_maps.class_activation`. paths: of their images. titles: a text for each.
     columns: images a row. width: inches. Returns the matplotlib figure. Raises InputError as `images.read_image`.
     """
-    rows = -(-len(maps) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * width / columns * 0.8), squeeze=False)
+    figure, axes = _grid(len(maps), columns, width, 0.8)
     limit = max(np.abs(heatmap).max() for heatmap in maps)
     tint = LinearSegmentedColormap.from_list("stains", [BENIGN, "#ffffff", MALIGNANT])
-    for axis in axes.flat:
-        axis.axis("off")
     for axis, heatmap, path, title in zip(axes.flat, maps, paths, titles, strict=False):
         pixels = images.read_image(path)
         place = (0, pixels.shape[1], pixels.shape[0], 0)

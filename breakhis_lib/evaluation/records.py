@@ -141,11 +141,11 @@ class Record:
     def keep_digests(self, fields):
         """Note the digests of the images behind the heads; `fields` of any magnifications, with file and sha256."""
         (self.folder / "heads").mkdir(parents=True, exist_ok=True)
-        table = fields[["magnification", "file", "sha256"]]
-        old = self._table_or_none("heads/images.csv")
-        if old is not None:
-            table = pd.concat([old, table]).drop_duplicates(["magnification", "file"], keep="last")
-        self._write("heads/images.csv", table.to_csv(index=False, lineterminator="\n"))
+        table, names = fields[["magnification", "file", "sha256"]], ["magnification", "file"]
+        with self._lock():
+            old = self._table_or_none("heads/images.csv")
+            table = pd.concat([old, table]).drop_duplicates(names, keep="last").sort_values(names)
+            self._write("heads/images.csv", table.to_csv(index=False, lineterminator="\n"))
 
     def set_of(self, key, digest):
         """The set that an image was in when a head was trained; "none" for a new image, None where nobody knows.

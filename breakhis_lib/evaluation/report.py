@@ -72,14 +72,9 @@ def _magnification(magnification, predictions, classes):
     shown = []
     if classes:
         alt = f"Three charts, {title.lower()}: ROC, precision and recall, reliability, a line for each way to split."
-        shown.append(
-            {
-                "svg": _svg(figures.curves(tested)),
-                "alt": alt,
-                "caption": f"Test images of all seeds pooled. Dotted: chance, the share of {classes[1]} images, "
-                "and probabilities that come true as often as they say.",
-            }
-        )
+        caption = f"Test images of all seeds pooled. Dotted: chance, the share of {classes[1]} images, "
+        caption += "and probabilities that come true as often as they say."
+        shown.append({"svg": _svg(figures.curves(tested)), "alt": alt, "caption": caption})
     protocols = [_protocol(name, group, classes) for name, group in predictions.groupby("protocol", sort=True)]
     if classes and {"image", "slide"} <= set(tested.protocol):
         protocols[-1]["tables"] += _comparison(tested)
@@ -93,10 +88,8 @@ def _protocol(name, predictions, classes):
     found = metrics.summary(tested, positive=positive)
     images, accuracy = tested.file.nunique(), found.value["accuracy"]
     shown = found.copy()
-    shown.loc["accuracy, were images independent (Wilson)"] = [
-        accuracy,
-        *metrics.wilson(round(accuracy * images), images),
-    ]
+    wilson = metrics.wilson(round(accuracy * images), images)
+    shown.loc["accuracy, were images independent (Wilson)"] = [accuracy, *wilson]
     numbered = tested.assign(number=tested.slide.map(dataset.slide_number))
     of_breakhis = tested.magnification.iat[0] != dataset.NO_MAGNIFICATION  # elsewhere a group's name has no grammar
     if of_breakhis and numbered.number.nunique() < tested.slide.nunique():  # these may be of one patient
@@ -106,19 +99,11 @@ def _protocol(name, predictions, classes):
     folded = []
     if classes:
         first.append(_html(tables.prevalences(found), "What an answer is worth, at assumed prevalences"))
+        thresholds, costs = _thresholds(predictions), decisions.expected_costs(predictions)
+        told = "Cost of an image in false alarms, by ratio of the costs"
         folded += [
-            (
-                "Thresholds chosen on validation images",
-                _html(_thresholds(predictions), "Applied to test images", of=classes),
-            ),
-            (
-                f"What a missed {positive} image costs",
-                _html(
-                    decisions.expected_costs(predictions),
-                    "Cost of an image in false alarms, by ratio of the costs",
-                    of=classes,
-                ),
-            ),
+            ("Thresholds chosen on validation images", _html(thresholds, "Applied to test images", of=classes)),
+            (f"What a missed {positive} image costs", _html(costs, told, of=classes)),
             ("Calibration", _html(calibration.summary(predictions), "Brier score and expected error")),
             ("Slide by slide", _html(tables.slide_by_slide(tested), "Worst first", decimals=2)),
         ]

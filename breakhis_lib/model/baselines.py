@@ -9,11 +9,6 @@ import time
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, log_loss
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from breakhis_lib.data import dataset, frames, images
 from breakhis_lib.errors import InputError
@@ -49,6 +44,12 @@ def fit_logistic(inputs, fields, sets):
     inputs: array of shape (fields, numbers). fields, sets: as for `finetune.train`.
     Returns readings.Trained without a head; its history has a row for each strength tried, weakest fit first.
     """
+    from sklearn.linear_model import LogisticRegression  # late: the second they take is too long to refuse a word
+    from sklearn.metrics import accuracy_score, log_loss
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
     frames.check_fields(fields)
     frames.check_sets(fields, sets)
     if len(inputs) != len(fields):

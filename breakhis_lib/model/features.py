@@ -25,6 +25,7 @@ from breakhis_lib.data import frames, images
 from breakhis_lib.errors import InputError
 from breakhis_lib.model import backend, network, readings
 from breakhis_lib.model import weights as imagenet
+from breakhis_lib.model.readings import DEFAULT_READING, SIZE
 
 PREPARATION = 1  # raised by hand whenever `prepare` or `scale` would give other numbers: features are then made anew
 BATCH = 16  # images a forward pass; more is not faster on a CPU
@@ -54,7 +55,7 @@ def view(pixels, number):
     return turned[:, ::-1] if number >= 4 else turned
 
 
-def prepare(path, size=readings.SIZE, views=1):
+def prepare(path, size=SIZE, views=1):
     """Read, resize and turn one image for the network.
 
     Returns a uint8 array of shape (views, height, width, 3). Raises InputError as `images.read_image`.
@@ -68,7 +69,7 @@ def scale(pixels):
     return pixels.astype(np.float32) / 127.5 - 1
 
 
-def recipe(reading=readings.DEFAULT_READING, size=readings.SIZE, views=1, precision="float16"):
+def recipe(reading=DEFAULT_READING, size=SIZE, views=1, precision="float16"):
     """What a store's features depend on besides the images; its digest names the store's folder."""
     return {
         "weights": imagenet.TENSORS_SHA256,
@@ -82,14 +83,7 @@ def recipe(reading=readings.DEFAULT_READING, size=readings.SIZE, views=1, precis
 
 
 def extract(
-    fields,
-    reading=readings.DEFAULT_READING,
-    size=readings.SIZE,
-    views=1,
-    precision="float16",
-    tensors=None,
-    report=lambda message: None,
-    progress=lambda done, total: None,
+    fields, reading=DEFAULT_READING, size=SIZE, views=1, precision="float16", tensors=None, report=None, progress=None
 ):
     """The trunk's features of every field, computed where the cache has none.
 
@@ -101,6 +95,7 @@ def extract(
     each field that cannot be read to the reason; such a field's features are those of row 0 and must not be used.
     Raises InputError on a value out of range, a full disk, or when no image can be read.
     """
+    report, progress = report or _nothing, progress or _nothing
     if views not in (1, VIEWS):
         raise InputError(f"views is {views}; expected 1 or {VIEWS}.")
     if views == VIEWS and size[0] != size[1]:
@@ -133,6 +128,10 @@ def extract(
         raise InputError(f"none of the {len(fields)} images can be read; the first: {reasons}")
     array = np.memmap(folder / "rows.bin", dtype=precision, mode="r", shape=(len(done), *shape))
     return Features(array, np.array([done.get(digest, 0) for digest in fields.sha256])), unreadable
+
+
+def _nothing(*told):
+    """Leave untold what happens."""
 
 
 def _complete(folder, made_from, fields, reading, tensors, progress):

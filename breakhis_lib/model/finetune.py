@@ -81,7 +81,6 @@ def train(
     classes = dataset.class_names(fields)
     splits.check("image", seed)
     started = time.monotonic()
-    keras.utils.set_random_seed(seed)
     if head is None:
         _, head = network.build(reading, len(classes), settings.batch_norm, settings.dropout, size, tensors)
         head.compile(_optimizer(settings), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -110,6 +109,7 @@ def train(
         epochs=settings.epochs,
         class_weight=weights,
         callbacks=callbacks,
+        shuffle=False,  # _Batches does, from its own seed; Keras would draw from Python's global one
         verbose=0,
     ).history
     history = pd.DataFrame(history, index=pd.RangeIndex(1, len(history["loss"]) + 1, name="epoch"))
@@ -129,7 +129,8 @@ def _begin(head, seed):
     softmax = head.get_layer("softmax")
     most = np.sqrt(6 / sum(softmax.kernel.shape))  # Glorot and Bengio 2010, as Keras draws a dense layer
     softmax.kernel.assign(np.random.default_rng(seed).uniform(-most, most, softmax.kernel.shape))
-    head.get_layer("dropout").seed_generator.state.assign(np.array([seed, 0], "uint32"))
+    if head.get_layer("dropout").rate:  # without, Keras keeps no random state there
+        head.get_layer("dropout").seed_generator.state.assign(np.array([seed, 0], "uint32"))
 
 
 def predict(head, features, batch_size=32):

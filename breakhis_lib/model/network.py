@@ -13,9 +13,10 @@ from breakhis_lib.errors import InputError
 from breakhis_lib.model import backend, readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.backend import keras
+from breakhis_lib.model.readings import DEFAULT_READING, SIZE
 
 
-def xception(size=readings.SIZE, tensors=None):
+def xception(size=SIZE, tensors=None):
     """Xception without its top, with ImageNet's weights.
 
     size: (height, width) of the input in pixels, at least 71 each. tensors: what `weights.load`
@@ -28,7 +29,7 @@ def xception(size=readings.SIZE, tensors=None):
     return base
 
 
-def cut(base, reading=readings.DEFAULT_READING):
+def cut(base, reading=DEFAULT_READING):
     """Cut Xception by a reading of "the top four layers".
 
     base: what `xception` returns. reading: a name in READINGS.
@@ -47,15 +48,7 @@ def cut(base, reading=readings.DEFAULT_READING):
     return trunk, keras.Model(features, base.output, name="top")
 
 
-def build(
-    reading=readings.DEFAULT_READING,
-    classes=2,
-    batch_norm="inference",
-    dropout=0.2,
-    size=readings.SIZE,
-    tensors=None,
-    dtype=None,
-):
+def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.2, size=SIZE, tensors=None, dtype=None):
     """The frozen trunk and the trainable head of one reading.
 
     reading: a name in READINGS. classes: two or more. batch_norm: "inference" normalises with

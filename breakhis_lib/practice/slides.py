@@ -291,8 +291,9 @@ def make(
     _check_whole("seed", seed, 0, 2**63 - 1)
     _check_whole("slides_per_subtype", slides_per_subtype, 1, MOST_SLIDES)
     _check_whole("images_per_magnification", images_per_magnification, 1, MOST_FIELDS)
-    magnifications = _check_some("magnifications", magnifications, MAGNIFICATIONS)
-    subtypes = _check_some("subtypes", subtypes, tuple(SUBTYPES))
+    for name, values, known in ("magnification", magnifications, MAGNIFICATIONS), ("subtype", subtypes, SUBTYPES):
+        for value in values or (None,):
+            _check_choice(name, value, known)
     workers = min(2, os.cpu_count() or 1) if workers is None else workers
     _check_whole("workers", workers, 1, 64)
     if progress is not None and not callable(progress):
@@ -379,15 +380,3 @@ def _check_whole(name, value, least, most):
 def _check_choice(name, value, allowed):
     if value not in allowed:
         raise InputError(f"{name} is {value!r}; one of {', '.join(map(str, allowed))} was expected; choose one.")
-
-
-def _check_some(name, values, allowed):
-    """Return `values` as a tuple in the order of `allowed`, after checking each."""
-    if isinstance(values, (str, int)) or not hasattr(values, "__iter__"):
-        values = (values,)
-    values = list(values)
-    for value in values:
-        _check_choice(name, value, allowed)
-    if not values:
-        raise InputError(f"{name} is empty; some of {', '.join(map(str, allowed))} were expected. Name at least one.")
-    return tuple(one for one in allowed if one in values)

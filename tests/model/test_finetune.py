@@ -107,7 +107,7 @@ def test_bad_values_are_named(material, settings, message):
 
 def test_a_head_trained_anew_gives_what_a_new_one_gives_in_whatever_order(material):
     found, fields, sets, tensors = material
-    settings = readings.Settings(epochs=2, learning_rate=1e-3)
+    settings = readings.Settings(epochs=2, learning_rate=1e-3, batch_size=2)
 
     def run(seed, head=None):
         return finetune.train(found, fields, sets, "block14", seed, settings, SMALL, tensors, head=head)
