@@ -43,7 +43,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 book: env  ## everything: practice slides, weights, fine-tuning, chapters executed, book rendered
 	$(BIN)/breakhis practice
 	$(BIN)/breakhis weights
-	$(BIN)/breakhis run --seeds 0 --results $(RUN)
+	$(BIN)/breakhis run --size 112 --results $(RUN)
 	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
 	cp -r _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets $(BUILD)/source
 	$(EXECUTE) $(BUILD)/source/chapters/*.ipynb

@@ -29,7 +29,7 @@ def measure(count, size):
     from breakhis_lib.model import features, finetune, network, weights
     from breakhis_lib.model.readings import Settings
 
-    fields = dataset.scan(practice.make(Path(os.environ["SLIDES"])))
+    fields = dataset.scan(practice.make(Path(os.environ["SLIDES"]))).sample(frac=1, random_state=0)
     fields = pd.concat([fields] * -(-count // len(fields)), ignore_index=True)[:count]
     names = [f"{number:07d}-{name}" for number, name in enumerate(fields.file)]
     fields = fields.assign(file=names, sha256=[f"{number:064d}" for number in range(count)])
@@ -44,7 +44,7 @@ def measure(count, size):
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "features, seconds": round(middle - start, 1), "one epoch and predictions, seconds": round(
-            time.perf_counter() - middle, 1), "memory, GB": round(memory / 1e9, 2), "disk, GB": round(disk / 1e9, 2),
+            time.perf_counter() - middle, 1), "memory, GB": round(memory / 1e9, 2), "disk, GB": round(disk / 1e9, 4),
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Where a benchmark's figures go: a JSON file beside its script, and a section of README.md made from it."""
 
+import ast
 import json
 import platform
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from breakhis_lib.evaluation import records
 
 HERE = Path(__file__).parent
+DECIMALS = 4
 
 
 def machine():
@@ -34,13 +36,23 @@ def write(script, found):
     readme = HERE / "README.md"
     text, name = readme.read_text(encoding="utf-8"), path.stem
     begin, end = f"<!-- {name}: written by {name}.py -->\n", f"<!-- end of {name} -->\n"
-    section = begin + "".join(f"{line}\n" for line in lines(found)) + end
+    section = begin + section_of(name, found) + end
     if begin in text:
         before, rest = text.split(begin)
         text = before + section + rest.split(end)[1]
     else:
         text += "\n" + section
     readme.write_text(text, encoding="utf-8")
+
+
+def section_of(name, found):
+    """A script's question, its command, and the figures."""
+    title = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8"))).splitlines()[0]
+    return f"## {title.rstrip('.')}\n\n`python benchmarks/{name}.py`\n\n" + "".join(f"{x}\n" for x in lines(found))
+
+
+def shown(value):
+    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def lines(found, level=""):
@@ -50,9 +62,9 @@ def lines(found, level=""):
             yield f"{level}- {key}:"
             yield from lines(value, level + "  ")
         elif isinstance(value, dict):
-            yield f"{level}- {key}: " + ", ".join(f"{name} {number}" for name, number in value.items())
+            yield f"{level}- {key}: " + ", ".join(f"{name} {shown(number)}" for name, number in value.items())
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             yield f"{level}- {key}:"
             yield from lines({str(place): part for place, part in enumerate(value, 1)}, level + "  ")
         else:
-            yield f"{level}- {key}: {value}"
+            yield f"{level}- {key}: {shown(value)}"
