@@ -17,7 +17,7 @@ UNCOMPARED = {
     "00_whole_journey": ["for protocol, result in trained.items():"],
     "02_convolution": ["runs = {\n    (protocol, seed): from_scratch("],
     "03_xception": ["module, layer = (8, (28, 28, 192))", "taken = {name: seconds("],
-    "04_fine_tuning": ["def seconds(model, inputs):", 'grouped = results.groupby("method", sort=False)'],
+    "04_fine_tuning": ['grouped = results.groupby("method", sort=False)'],
     "06_experiment": ["here = records.versions()", 'tested = answers[answers.set == "test"]'],
     "08_conclusions": [
         'once = [("image", seed) for seed in range(5)]',
