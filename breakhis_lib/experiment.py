@@ -164,7 +164,6 @@ def _all_runs(record, fields_of, plan, weights, watcher, executor):
     waiting = {}
     for (magnification, fields), reading in itertools.product(fields_of.items(), plan.readings):
         shown = f"x{magnification}" if magnification else "images"
-        seconds = None
         for protocol, seed in itertools.product(plan.protocols, plan.seeds):
             number += 1
             key = {"magnification": magnification, "protocol": protocol, "reading": reading, "seed": seed}
@@ -172,9 +171,7 @@ def _all_runs(record, fields_of, plan, weights, watcher, executor):
                 continue
             name = f"run {number}/{total}: {shown} by {protocol}, {reading}, seed {seed}"
             job = Job(record.folder.absolute(), key, fields, plan, weights, name)
-            if seconds is None:
-                seconds = _material(job, watcher)["seconds"]
-            job = job._replace(seconds=seconds)
+            job = job._replace(seconds=_material(job, watcher)["seconds"])
             if executor is None:
                 watcher.say(f"{name}: {train(job, watcher)}")
             else:

@@ -1,5 +1,6 @@
 """What several tests need: simulated slides, ImageNet weights, a cache of their own."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -34,6 +35,15 @@ def weights_file():
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no ImageNet weights here: {error}")
+
+
+@contextlib.contextmanager
+def cache_in(folder, weights_file):
+    """A context with the cache in a folder and the weights at hand, for fixtures that outlive one test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BREAKHIS_CACHE", str(folder / "cache"))
+        patch.setenv("BREAKHIS_WEIGHTS", str(weights_file))
+        yield
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from breakhis_lib.data import dataset
+from tests.conftest import cache_in
 
 COMMAND = Path(sys.executable).with_name("breakhis")
 QUICK = ["--size", "96", "--epochs", "2", "--magnifications", "200", "--seeds", "0"]
@@ -36,9 +37,7 @@ def flat(text):
 def trained(slides, weights_file, tmp_path_factory):
     """A folder with a cache and a finished run on practice slides: (folder, the run's output)."""
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BREAKHIS_CACHE", str(folder / "cache"))
-        patch.setenv("BREAKHIS_WEIGHTS", str(weights_file))
+    with cache_in(folder, weights_file):
         yield folder, breakhis("run", "--data", slides, *QUICK, "--results", folder / "record")
 
 

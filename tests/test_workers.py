@@ -11,7 +11,7 @@ import pytest
 from breakhis_lib import experiment, workers
 from breakhis_lib.errors import InputError
 from breakhis_lib.model.readings import Settings
-from tests.conftest import SMALL
+from tests.conftest import SMALL, cache_in
 
 PLAN = experiment.Plan(
     (40,), ("image", "slide"), ("block14", "colour"), (0, 1), Settings(epochs=3, batch_size=4), SMALL
@@ -22,9 +22,7 @@ PLAN = experiment.Plan(
 def one_process(slides, weights_file, tmp_path_factory):
     """The record of PLAN, trained in this process; and the cache that holds the features."""
     folder = tmp_path_factory.mktemp("one")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BREAKHIS_CACHE", str(folder / "cache"))
-        patch.setenv("BREAKHIS_WEIGHTS", str(weights_file))
+    with cache_in(folder, weights_file):
         yield experiment.run(slides, folder / "record", PLAN)
 
 

@@ -291,6 +291,7 @@ def make(
     _check_whole("seed", seed, 0, 2**63 - 1)
     _check_whole("slides_per_subtype", slides_per_subtype, 1, MOST_SLIDES)
     _check_whole("images_per_magnification", images_per_magnification, 1, MOST_FIELDS)
+    magnifications, subtypes = _several(magnifications), _several(subtypes)
     for name, values, known in ("magnification", magnifications, MAGNIFICATIONS), ("subtype", subtypes, SUBTYPES):
         for value in values or (None,):
             _check_choice(name, value, known)
@@ -380,3 +381,8 @@ def _check_whole(name, value, least, most):
 def _check_choice(name, value, allowed):
     if value not in allowed:
         raise InputError(f"{name} is {value!r}; one of {', '.join(map(str, allowed))} was expected; choose one.")
+
+
+def _several(values):
+    """A tuple of values, also of a single one."""
+    return (values,) if isinstance(values, str) or not np.iterable(values) else tuple(values)

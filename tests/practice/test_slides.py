@@ -151,7 +151,7 @@ def test_an_interrupted_make_continues(tmp_path, monkeypatch):
 
     monkeypatch.setattr(practice, "render", stopping)
     with pytest.raises(KeyboardInterrupt):
-        practice.make(tmp_path, magnifications=(400,), **call)
+        practice.make(tmp_path, magnifications=400, **call)
     first, second = _images(tmp_path).values()  # and nothing half-written beside them
     whole = _pixels(second)
     second.write_bytes(second.read_bytes()[:5000])
@@ -159,11 +159,11 @@ def test_an_interrupted_make_continues(tmp_path, monkeypatch):
 
     monkeypatch.setattr(practice, "render", lambda *field: made.append(field[2]) or real(*field))
     steps = []
-    practice.make(tmp_path, magnifications=(400,), progress=lambda *step: steps.append(step), **call)
+    practice.make(tmp_path, magnifications=400, progress=lambda *step: steps.append(step), **call)
     assert made == [1, 2, 2, 3] and steps == [(3, 3)]
     assert first.stat().st_mtime_ns == untouched
     assert np.array_equal(_pixels(second), whole)
-    practice.make(tmp_path, magnifications=(400,), **call | {"seed": 4, "images_per_magnification": 1})
+    practice.make(tmp_path, magnifications=400, **call | {"seed": 4, "images_per_magnification": 1})
     assert made[4:] == [1], "images of another seed are replaced"
 
 
@@ -271,7 +271,7 @@ def test_a_script_without_a_main_guard_may_make_them_too(tmp_path):
     script = tmp_path / "mine.py"
     script.write_text(
         "from breakhis_lib import practice\n"
-        "options = {'slides_per_subtype': 1, 'images_per_magnification': 1, 'magnifications': [40], 'subtypes': 'A'}\n"
+        "options = {'slides_per_subtype': 1, 'images_per_magnification': 1, 'magnifications': 40, 'subtypes': 'A'}\n"
         "print(practice.make('one', **options), practice.make('two', **options | {'subtypes': ['A', 'F']}))",
         encoding="utf-8",
     )
