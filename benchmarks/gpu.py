@@ -1,11 +1,15 @@
-"""What a graphics card makes of the course: python benchmarks/gpu.py --weights FILE [--out gpu.json] (some minutes).
+"""What a graphics card makes of the course: python benchmarks/gpu.py --weights FILE [--data FOLDER] (some minutes).
 
-KERAS_BACKEND names the backend. Practice slides are made on the spot, in a cache of their own. Printed and written: the
-card's rate for matrix products, the trunk's and the head's images a second and the share of that rate which they reach,
-the seconds that Table 4 takes on practice slides, the memory, and how far one head's probabilities lie from a CPU's.
+KERAS_BACKEND names the backend. Practice slides are made on the spot, in a cache of their own. Printed and written to
+gpu.json, under the name of the device and backend: the rate of matrix products; the trunk's and the head's images a
+second and the share of that rate which they reach, in both precisions, with pixels from the host and from the card's
+own memory; images a second from PNG files by number of readers; the seconds that Table 4 takes on practice slides, and
+on the folder that --data names; the memory; how far one head's probabilities lie from a CPU's. `--only rates` leaves
+the runs out, for a CPU; `--compile` asks for the compiled trunk alone.
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -45,41 +49,82 @@ def matrix_rate(dtype, side, keras):
     return 10 * 2 * side**3 / median_of_three(work)
 
 
-def trunk_and_head(tensors, rate, batches):
-    """Images a second by batch, with the share of the card's matrix rate; the head's are of training steps."""
+def rates(tensors, rate, batches):
+    """Images a second by precision and batch, with the share of the matrix rate; the head's are of training steps."""
     from breakhis_lib.model import complexity, network
+    from breakhis_lib.model.backend import keras
 
-    trunk, head = network.build(tensors=tensors)
-    macs = complexity.layers(trunk).multiplications.sum()
-    top = head.get_layer("top")
-    top_macs = complexity.layers(getattr(top, "model", top)).multiplications.sum()
-    head.compile("adam", "sparse_categorical_crossentropy")
     rows = {}
-    for batch in batches:
+    for dtype, batch in itertools.product(rate, batches):
+        trunk, head = network.build(tensors=tensors, dtype="float32" if dtype == "float32" else f"mixed_{dtype}")
+        macs = complexity.layers(trunk).multiplications.sum()
+        top = head.get_layer("top")
+        top_macs = complexity.layers(getattr(top, "model", top)).multiplications.sum()
+        head.compile("adam", "sparse_categorical_crossentropy")
         pixels = np.random.default_rng(0).uniform(-1, 1, (batch, 299, 299, 3)).astype(np.float32)
+        there = keras.ops.convert_to_tensor(pixels)
         features = np.asarray(trunk.predict_on_batch(pixels), np.float32)
         labels = np.arange(batch) % 2
-        trunk_rate = batch / median_of_three(lambda pixels=pixels: trunk.predict_on_batch(pixels))
-        head_rate = batch / median_of_three(lambda x=features, y=labels: head.train_on_batch(x, y))
-        rows[f"batch {batch}"] = {
-            "trunk images/s": round(trunk_rate), "trunk share": round(2 * macs * trunk_rate / rate, 3),
-            "head images/s": round(head_rate), "head share": round(6 * top_macs * head_rate / rate, 3),
+        from_host = batch / median_of_three(lambda t=trunk, x=pixels: t.predict_on_batch(x))
+        from_card = batch / median_of_three(lambda t=trunk, x=there: t.predict_on_batch(x))
+        head_rate = batch / median_of_three(lambda h=head, x=features, y=labels: h.train_on_batch(x, y))
+        rows[f"{dtype}, batch {batch}"] = {
+            "trunk images/s": round(from_host, 1), "from its own memory": round(from_card, 1),
+            "trunk share": round(float(2 * macs * from_card / rate[dtype]), 3),
+            "head images/s": round(head_rate, 1), "head share": round(float(6 * top_macs * head_rate / rate[dtype]), 3),
         }  # fmt: skip
     return rows
 
 
-def table4(folder, weights, slides, plan):
-    """Seconds of every magnification, protocol and seed on practice slides, by station."""
+def compiled(tensors, batch=64):
+    """Seconds that a compiled trunk takes to be made, and its images a second beside the trunk as it is."""
+    from breakhis_lib.model import network
+    from breakhis_lib.model.backend import keras
+
+    trunk, _ = network.build(tensors=tensors)
+    there = keras.ops.convert_to_tensor(np.random.default_rng(0).uniform(-1, 1, (batch, 299, 299, 3)).astype("float32"))
+    plain = batch / median_of_three(lambda: trunk.predict_on_batch(there))
+    trunk.compile(jit_compile=True)
+    start = time.perf_counter()
+    trunk.predict_on_batch(there)
+    took = time.perf_counter() - start
+    return {
+        "images/s": round(plain), "compiled": round(batch / median_of_three(lambda: trunk.predict_on_batch(there))),
+        "seconds to compile": round(took, 1),
+    }  # fmt: skip
+
+
+def from_files(slides, tensors):
+    """Images a second from PNG files to features, by number of threads that decode, each into an empty store."""
+    from breakhis_lib.data import dataset
+    from breakhis_lib.model import features
+
+    fields, found, usual = dataset.add_digests(dataset.scan(slides)), {}, features.READERS
+    features.extract(fields[: features.BATCH], tensors=tensors, precision="float32")  # loads and compiles
+    for place, readers in enumerate((2, usual)):
+        features.READERS = readers
+        again = fields.assign(sha256=fields.sha256.map(lambda name, p=place: name[:-1] + str(p)))
+        start = time.perf_counter()
+        features.extract(again, tensors=tensors, precision="float32")
+        found[f"{readers} readers"] = round(len(fields) / (time.perf_counter() - start), 1)
+    features.READERS = usual
+    return {"images": len(fields), **found}
+
+
+def table4(folder, weights, data, plan, name="record"):
+    """Seconds of every magnification, protocol and seed, by station, and what came of it."""
     from breakhis_lib import experiment
+    from breakhis_lib.evaluation import tables
 
     start = time.perf_counter()
-    record = experiment.run(slides, folder / "record", plan, weights)
-    runs = record.info()["runs"]
+    record = experiment.run(data, folder / name, plan, weights)
+    runs, took = record.info()["runs"], time.perf_counter() - start
     features = {(run["magnification"], run["seconds"]["features"]) for run in runs}
+    found = tables.table4(record.predictions()).dropna(subset="accuracy")
     return {
-        "runs": len(runs), "seconds": round(time.perf_counter() - start, 1),
-        "features": round(sum(seconds for _, seconds in features), 1),
+        "runs": len(runs), "seconds": round(took, 1), "features": round(sum(seconds for _, seconds in features), 1),
         "fine-tuning": round(sum(run["seconds"]["fine-tuning"] for run in runs), 1),
+        "accuracy, %": {f"x{row[0]} by {row[1]}": round(value, 1) for row, value in found.accuracy.items()},
     }  # fmt: skip
 
 
@@ -114,8 +159,11 @@ def main():
     """Measure, section by section; one that fails is told and the others go on."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", required=True, type=Path, help="file of Xception's ImageNet weights")
-    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
-    parser.add_argument("--small", action="store_true", help="seconds on a CPU, to see that it runs")
+    parser.add_argument("--data", type=Path, help="folder of BreakHis, for a Table 4 on real images")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--only", choices=["rates"], help="leave the runs out")
+    parser.add_argument("--compile", action="store_true", help="measure the compiled trunk, and nothing else")
+    parser.add_argument("--small", action="store_true", help="few and small, to see that it runs")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     os.environ["BREAKHIS_CACHE"] = str(folder / "cache")
@@ -124,30 +172,35 @@ def main():
     from breakhis_lib.model import backend, weights
     from breakhis_lib.model.readings import Settings
 
-    few = given.small
-    found = {"device": backend.device(), "versions": records.versions(), "timm, published": TIMM}
-    rate, side = {}, 1024 if few else 8192
+    few, gpu = given.small, backend.has_gpu()
+    everything = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
+    found = everything.setdefault(f"{backend.device().split(',')[0]}, {backend.keras.backend.backend()}", {})
+    found |= {"device": backend.device(), "versions": records.versions(), "timm, published": TIMM}
+    rate, side = {}, 8192 if gpu else 2048
     tensors = weights.load(given.weights)
-    slides = practice.make(folder / "slides", slides_per_subtype=3, workers=2 if few else 8)
-    plan = experiment.Plan(
-        (200,) if few else (),
-        ("image", "slide", "number"),
-        seeds=range(1 if few else 5),
-        settings=Settings(epochs=2 if few else 15),
-    )
+    slides = practice.make(folder / "slides", slides_per_subtype=3, workers=os.cpu_count())
+    protocols, settings = ("image", "slide", "number"), Settings(epochs=2 if few else 15)
+    plan = experiment.Plan((200,) if few else (), protocols, seeds=range(1 if few else 5), settings=settings)
+    real = plan._replace(magnifications=(200,) if few else (40, 100, 200))
     sections = {
         "matrix products, TFLOP/s": lambda: rate.update(
-            {name: matrix_rate(name, side, backend.keras) for name in ("float32", "float16")}
-        ) or {name: round(value / 1e12, 1) for name, value in rate.items()},
-        "trunk and head": lambda: trunk_and_head(
-            tensors, rate["float16" if "float16" in backend.precision() else "float32"], (16,) if few else (16, 64, 256)
-        ),
+            {name: matrix_rate(name, side, backend.keras) for name in ("float32", *(["float16"] if gpu else []))}
+        ) or {name: round(value / 1e12, 2) for name, value in rate.items()},
+        "trunk and head": lambda: rates(tensors, rate, (64, 256) if gpu and not few else (16, 32)),
+        "from PNG files, images/s": lambda: from_files(slides, tensors),
         "Table 4 on practice slides": lambda: table4(folder, given.weights, slides, plan),
+        "Table 4 on real images": lambda: table4(folder, given.weights, given.data, real, "real"),
         "memory, MB": memory,
         "largest difference to a CPU": lambda: float(np.abs(
             np.subtract(predicted(folder, given.weights, slides), on_cpu(folder, given.weights, slides))
         ).max()),
     }  # fmt: skip
+    if given.compile:
+        sections = {"compiled trunk": lambda: compiled(tensors)}
+    elif given.only:
+        sections = dict(list(sections.items())[:3])
+    if not given.data:
+        sections.pop("Table 4 on real images", None)
     for name, section in sections.items():
         start = time.perf_counter()
         try:
@@ -155,7 +208,7 @@ def main():
         except Exception as error:  # the others are worth having
             found[name] = f"failed: {type(error).__name__}: {str(error)[:300]}"
         print(f"{name} ({time.perf_counter() - start:.0f} s): {found[name]}", flush=True)
-        given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        given.out.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

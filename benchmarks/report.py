@@ -2,7 +2,6 @@
 
 import ast
 import json
-import platform
 from pathlib import Path
 
 from breakhis_lib.evaluation import records
@@ -13,12 +12,9 @@ DECIMALS = 4
 
 def machine():
     """Processor, cores, memory and versions of what computes."""
-    import psutil
-
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    memory = round(psutil.virtual_memory().total / 2**30)
-    return {"machine": f"{name}, {psutil.cpu_count()} cores, {memory} GiB", "versions": records.versions()}
+    at = records.machine()
+    told = f"{at['processor']}, {at['threads']} cores, {at['memory']} GiB"
+    return {"machine": told, "versions": records.versions()}
 
 
 def begin(script, **asked):

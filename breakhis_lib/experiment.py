@@ -106,6 +106,7 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": records.versions(),
+        **records.machine(),
         "device": backend.device(),
         "seconds before the first run": round(time.monotonic() - started, 1),
     }

@@ -23,6 +23,7 @@ from breakhis_lib.model import baselines
 ROOT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("breakhis")
 TEN, FIVE, THREE = (",".join(map(str, range(count))) for count in (10, 5, 3))
+THREE_WAYS = "image,slide,number"
 AT_200 = "--magnifications 200"
 BY_SLIDE = f"{AT_200} --protocols slide"
 
@@ -31,8 +32,8 @@ QUARTERS, SUB_TYPES = COPIES / "quarters", COPIES / "sub-types"
 
 EXPERIMENTS = {  # the record below results/, and the options that make it
     "breakhis-subset": [
-        f"--magnifications 200,100,40 --seeds {TEN}",
-        f"--magnifications 200,100,40 --seeds {TEN} --readings logistic,colour",
+        f"--magnifications 40,100,200 --protocols {THREE_WAYS} --seeds {TEN} --readings logistic,colour",
+        f"--magnifications 40,100,200 --protocols {THREE_WAYS} --seeds {TEN}",
     ],
     "x400": [f"--magnifications 400 --seeds {FIVE} --readings block14,logistic,colour"],
     "controls/labels-shuffled-by-image": [f"{AT_200} --seeds {FIVE} --readings logistic --shuffle-labels image"],

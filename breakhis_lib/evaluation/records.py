@@ -14,11 +14,13 @@ protocol, reading and seed. A file that cannot be read is never overwritten.
 import contextlib
 import importlib.metadata
 import json
+import os
 import platform
 from pathlib import Path
 
 import filelock
 import pandas as pd
+import psutil
 
 from breakhis_lib.data import splits
 from breakhis_lib.errors import InputError
@@ -268,3 +270,12 @@ def versions():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
+
+
+def machine():
+    """What the results were computed on: operating system, processor, memory in GiB, and threads at hand."""
+    listed, memory = Path("/proc/cpuinfo"), psutil.virtual_memory().total / 2**30
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    processor = next(named, platform.processor() or platform.machine())
+    return {"system": platform.platform(), "processor": processor, "memory": round(memory), "threads": os.cpu_count()}

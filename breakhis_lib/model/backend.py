@@ -4,7 +4,6 @@ TensorFlow is the default backend; the environment variable KERAS_BACKEND names 
 """
 
 import contextlib
-import functools
 import logging
 import os
 import shutil
@@ -59,11 +58,11 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several heads in one 
 
 
 def device():
-    """Which device computes, as one line, for instance "GPU NVIDIA H100, mixed_float16, tensorflow backend"."""
+    """Which device computes, as one line, for instance "GPU NVIDIA H100, float32, tensorflow backend"."""
     backend = keras.backend.backend()
     if not has_gpu():
         return f"CPU ({os.cpu_count()} cores), float32, {backend} backend"
-    return f"GPU {_gpu_query('name') or DEVICE}, {precision()}, {backend} backend"
+    return f"GPU {_gpu_name() or DEVICE}, float32, {backend} backend"
 
 
 def has_gpu():
@@ -71,22 +70,12 @@ def has_gpu():
     return "gpu" in DEVICE.lower() or "cuda" in DEVICE.lower()
 
 
-def precision():
-    """Keras' dtype policy for this device: mixed_float16 where the card has tensor cores (compute capability 7)."""
-    capability = _gpu_query("compute_cap") if has_gpu() else ""
-    try:
-        return "mixed_float16" if float(capability) >= 7 else "float32"
-    except ValueError:  # no answer, or [N/A]
-        return "float32"
-
-
-@functools.cache
-def _gpu_query(what):
-    """What nvidia-smi says of the first card that this process may use; empty where it says nothing."""
+def _gpu_name():
+    """What nvidia-smi calls the first card that this process may use; empty where it says nothing."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return ""
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    asked = [command, f"--query-gpu={what}", "--format=csv,noheader", *([f"--id={first}"] if first else [])]
+    asked = [command, "--query-gpu=name", "--format=csv,noheader", *([f"--id={first}"] if first else [])]
     answer = subprocess.run(asked, capture_output=True, text=True)
     return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""

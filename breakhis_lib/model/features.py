@@ -28,8 +28,8 @@ from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.readings import DEFAULT_READING, SIZE
 
 PREPARATION = 1  # raised by hand whenever `prepare` or `scale` would give other numbers: features are then made anew
-BATCH = 16  # images a forward pass; more is not faster on a CPU
-READERS = 2  # threads that decode and resize while the network computes
+BATCH = 64 if backend.has_gpu() else 16  # images a forward pass; more is not faster (benchmarks/gpu.json)
+READERS = (os.cpu_count() or 2) if backend.has_gpu() else 2  # threads that decode and resize while the network computes
 VIEWS = 8  # the dihedral group: four quarter turns, each with its mirror image
 
 
@@ -78,7 +78,7 @@ def recipe(reading=DEFAULT_READING, size=SIZE, views=1, precision="float16"):
         "size": list(size),
         "views": views,
         "precision": precision,
-        "computed in": backend.precision(),
+        "computed in": "float32",
     }
 
 

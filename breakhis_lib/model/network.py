@@ -10,7 +10,7 @@ Source of the network: Chollet 2017, "Xception: Deep Learning with Depthwise Sep
 import math
 
 from breakhis_lib.errors import InputError
-from breakhis_lib.model import backend, readings
+from breakhis_lib.model import readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.backend import keras
 from breakhis_lib.model.readings import DEFAULT_READING, SIZE
@@ -48,14 +48,16 @@ def cut(base, reading=DEFAULT_READING):
     return trunk, keras.Model(features, base.output, name="top")
 
 
-def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.2, size=SIZE, tensors=None, dtype=None):
+def build(
+    reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.2, size=SIZE, tensors=None, dtype="float32"
+):
     """The frozen trunk and the trainable head of one reading.
 
     reading: a name in READINGS. classes: two or more. batch_norm: "inference" normalises with
     ImageNet's moving statistics (its scale and shift are trained all the same), "batch" with those of
     each training batch. dropout: share in [0, 1) dropped before the softmax. size: (height, width) in
-    pixels. tensors: ImageNet weights, from the cache if left out. dtype: Keras' dtype policy, by
-    default what `backend.precision` says of this device.
+    pixels. tensors: ImageNet weights, from the cache if left out. dtype: Keras' dtype policy; half
+    precision gains little on the frozen trunk and nothing on a head (benchmarks/LOG.md).
     Returns (trunk, head): keras.Model from images in [-1, 1], (batch, height, width, 3), to features, and
     from features to (batch, classes) probabilities. Raises InputError on a value out of range.
     """
@@ -63,7 +65,7 @@ def build(reading=DEFAULT_READING, classes=2, batch_norm="inference", dropout=0.
         raise InputError(f"{classes} class is too few; a classifier needs two or more.")
     readings.validate(readings.Settings(dropout=dropout, batch_norm=batch_norm), size, (reading,))
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype or backend.precision())
+    keras.config.set_dtype_policy(dtype)
     try:
         trunk, top = cut(xception(size, tensors), reading)
         trunk.trainable = False
