@@ -133,7 +133,7 @@ def main():
     given = parser.parse_args()
     from breakhis_lib.model import weights
 
-    os.environ["BREAKHIS_WEIGHTS"] = str(weights.ensure())
+    os.environ["BREAKHIS_WEIGHTS"] = str(weights.locate()[0])
     found = report.begin(__file__, data=given.data.name, magnification=given.magnification, epochs=given.epochs)
     if "agreement" not in found:
         found["agreement"] = agreement(given)

@@ -57,7 +57,7 @@ def main():
     from breakhis_lib import cache
     from breakhis_lib.model import weights
 
-    own = {"BREAKHIS_WEIGHTS": str(weights.ensure()), "SLIDES": str(cache.folder() / "practice")}
+    own = {"BREAKHIS_WEIGHTS": str(weights.locate()[0]), "SLIDES": str(cache.folder() / "practice")}
     found = report.begin(__file__, size=given.size)
     images = found.setdefault("images", {})
     code = "import json, sys, growth; print(json.dumps(growth.measure(*map(int, sys.argv[1:]))))"

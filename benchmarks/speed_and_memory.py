@@ -87,7 +87,7 @@ class own_cache:  # noqa: N801
     def __enter__(self):
         from breakhis_lib.model import weights
 
-        os.environ["BREAKHIS_WEIGHTS"] = str(weights.ensure())
+        os.environ["BREAKHIS_WEIGHTS"] = str(weights.locate()[0])
         self.before = os.environ.get("BREAKHIS_CACHE")
         self.folder = tempfile.TemporaryDirectory()
         os.environ["BREAKHIS_CACHE"] = self.folder.name

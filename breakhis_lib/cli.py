@@ -149,14 +149,15 @@ def run(
     seeds: Annotated[str, typer.Option(help="Whole numbers; 0 to 4 are the five folds of one shuffle.")] = "0,1,2,3,4",
     epochs: Annotated[int, typer.Option(help="Passes over the training images, at most.")] = 15,
     patience: Annotated[int, typer.Option(help="Epochs without better validation before stopping; 0: never.")] = 5,
-    optimizer: Annotated[str, typer.Option(help="adam or sgd.")] = "adam",
-    learning_rate: Annotated[float, typer.Option(help="Step size of the optimiser.")] = 1e-4,
+    learning_rate: Annotated[float, typer.Option(help="Step size of the optimiser, Adam.")] = 1e-4,
     batch_size: Annotated[int, typer.Option(help="Images a training step.")] = 32,
     batch_norm: Annotated[str, typer.Option(help="inference (ImageNet's statistics) or batch.")] = "inference",
     dropout: Annotated[float, typer.Option(help="Share dropped before the softmax.")] = 0.2,
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Classes weigh alike.")] = False,
     augment: Annotated[bool, typer.Option("--augment", help="Train on eight turned and mirrored views.")] = False,
+    weight_decay: Annotated[float, typer.Option(help="Share of the step size by which weights shrink a step.")] = 0,
     size: Annotated[str, typer.Option(help="Image size in pixels: 299, or HEIGHTxWIDTH to keep an aspect.")] = "299",
+    pooled: Annotated[bool, typer.Option("--pooled", help="One model for all magnifications, tested on each.")] = False,
     shuffle_labels: Annotated[str, typer.Option(help="A control: shuffle labels by image or by slide.")] = "",
     groups: Annotated[Path | None, typer.Option(help="CSV file,group: the patient or slide of each image.")] = None,
     positive: Annotated[str | None, typer.Option(help="Of two classes the one to find; default: malignant.")] = None,
@@ -174,15 +175,18 @@ def run(
         _parts(protocols),
         _parts(readings),
         _parts(seeds, int),
-        Settings(epochs, patience, optimizer, learning_rate, batch_size, dropout, batch_norm, class_weights, augment),
+        Settings(
+            epochs, patience, learning_rate, batch_size, dropout, batch_norm, class_weights, augment, weight_decay
+        ),
         _size(size),
         shuffle=shuffle_labels,
+        pooled=pooled,
     )
     experiment.check(plan)
     command = shlex.join(["breakhis", *sys.argv[1:]])
     with pool.executor(workers, scheduler) as executor:
         data = data or _practice()
-        results = results or Path("results") / data.resolve().name.lower().replace("_", "-")
+        results = results or Path("results") / data.resolve().name.lower().replace("_", "-") / ("pooled" * pooled)
         with console.progress() as progress:
             watcher = console.Bars(progress)
             record = experiment.run(data, results, plan, weights, groups, command, watcher, positive, executor)
@@ -193,16 +197,17 @@ def run(
 
 @app.command(epilog="Example:  breakhis table results/breakhis-subset")
 def table(
-    results: Annotated[list[Path] | None, typer.Argument(help="Records; default: all below results/.")] = None,
+    results: Annotated[list[Path] | None, typer.Argument(help="Records or folders of them; default: results.")] = None,
     reading: Reading = None,
     runs: Annotated[bool, typer.Option("--runs", help="Instead, a row for every kind of run, to compare.")] = False,
 ):
-    """Print the paper's Table 4 four ways: the paper's, ours by image, ours by slide, the majority class."""
+    """Print Table 4: the paper's accuracy, ours by each way to split, the majority class; or compare runs."""
     from breakhis_lib.evaluation import records
 
-    folders = results or sorted(path.parent for path in Path("results").rglob("run.json"))
+    folders = [at.parent for folder in results or [Path("results")] for at in sorted(folder.rglob("run.json"))]
     if not folders:
-        raise InputError("there is no record below results/; make one with `breakhis run`, or name its folder.")
+        where = " or ".join(map(str, results or ["results"]))
+        raise InputError(f"there is no record in or below {where}; make one with `breakhis run`, or name its folder.")
     if runs:
         console.runs(folders)
         return

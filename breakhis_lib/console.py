@@ -95,9 +95,10 @@ def table4(record, reading):
     """A record's test accuracy beside the majority class, and for BreakHis beside what the paper prints."""
     from breakhis_lib.evaluation import tables
 
-    found = tables.four_ways(record.predictions(), reading)
-    kind = "SIMULATED slides, " if record.is_simulated() else ""
-    title = f"Table 4 four ways, test accuracy in percent: {kind}{record.folder} ({reading})"
+    found = tables.ways(record.predictions(), reading)
+    kind = "SIMULATED slides, " * record.is_simulated()
+    kind += "one model for all magnifications, " * record.is_pooled()
+    title = f"Table 4, test accuracy in percent: {kind}{record.folder} ({reading})"
     shown = _table(title, ("magnification", "way", "accuracy", "95 % interval", "runs", "images", "slides"), ("way",))
     for magnification, rows in found.groupby(level="magnification", sort=False):
         for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
@@ -108,7 +109,7 @@ def table4(record, reading):
                     *(f"{row[name]}" for name in ("runs", "images", "slides")),
                 ]
             shown.add_row(*cells, end_section=number == len(rows) - 1)
-    notes = ["Ours: mean over runs; interval: over slides; images, slides: distinct ones tested."]
+    notes = ["Ours: mean over runs; interval: over slides, or by number over slide numbers."]
     if found.index.get_level_values("way").str.startswith("paper").any():
         notes.append("The paper splits by image and prints neither intervals nor counts.")
     shown.caption = "\n".join(notes)

@@ -18,6 +18,7 @@ from breakhis_lib.evaluation import records
 from breakhis_lib.model import baselines, readings
 from breakhis_lib.model.readings import DEFAULT_READING, SIZE, Settings
 
+STORED = "float16"  # the precision in which features are kept
 SHUFFLES = {"": "", "image": "file", "slide": "slide"}
 
 
@@ -27,7 +28,8 @@ class Plan(NamedTuple):
     magnifications: () for all that the folder has. protocols: of `splits.draw`; () for image and slide, or image alone
     where nothing says which slide an image is from. readings: names in `readings.READINGS`, or the controls in
     `readings.METHODS`. size: (height, width) in pixels. shuffle: "", or whose labels are shuffled as a control
-    (image or slide).
+    (image or slide). pooled: train one model on all magnifications together, and test it on each by itself, instead of
+    one a magnification.
     """
 
     magnifications: tuple = ()
@@ -36,8 +38,8 @@ class Plan(NamedTuple):
     seeds: tuple = (0, 1, 2, 3, 4)
     settings: Settings = Settings()
     size: tuple = SIZE
-    precision: str = "float16"
     shuffle: str = ""
+    pooled: bool = False
 
 
 def check(plan):
@@ -65,10 +67,11 @@ class Watcher:
 
 
 class Job(NamedTuple):
-    """One run, as it is sent to the process that trains it; all that it needs besides lies in files."""
+    """One training, as it is sent to the process that does it; all that it needs besides lies in files."""
 
     folder: Path  # of the record
-    key: dict  # see `records.KEY`
+    magnifications: tuple  # that it trains on together; each tested by itself is a run
+    key: dict  # what else is in `records.KEY`
     fields: pd.DataFrame
     plan: Plan
     weights: Path | None
@@ -95,7 +98,7 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         plan = plan._replace(protocols=("image",) if alone else ("image", "slide"))
         if alone:
             watcher.say("By slide is left out: nothing says which slide or patient an image is from (--groups would).")
-    fields_of = _prepared(everything, plan)
+    parts = _prepared(everything, plan)
     from breakhis_lib.model import backend  # loads Keras, which takes seconds: only now that the plan stands
     from breakhis_lib.model import weights as imagenet
 
@@ -111,21 +114,21 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         "seconds before the first run": round(time.monotonic() - started, 1),
     }
     classes = dataset.class_names(everything)
-    as_run = {"size": list(plan.size), "precision": plan.precision, "shuffled labels": plan.shuffle}
-    digests = {name: {"images": len(rows), "sha256": dataset.data_digest(rows)} for name, rows in fields_of.items()}
+    as_run = {"size": list(plan.size), "precision": STORED, "shuffled labels": plan.shuffle}
+    of_each = pd.concat(parts).groupby("magnification")
     same = {
         "classes": classes,
         "positive": positive or ("malignant" if classes[1:] == ["malignant"] else None),
         "split rule": splits.RULE,
         "groups": _groups(everything, groups),
         "weights": {"sha256 of the tensors": imagenet.TENSORS_SHA256},
-        "settings": {**plan.settings._asdict(), **as_run},
-        "data": {str(name): digest for name, digest in digests.items()},
+        "settings": {**plan.settings._asdict(), **as_run, "pooled": plan.pooled},
+        "data": {str(name): {"images": len(rows), "sha256": dataset.data_digest(rows)} for name, rows in of_each},
     }
     with record.session(watcher.say):
         record.begin(session, **same)
         try:
-            _all_runs(record, fields_of, plan, weights, watcher, executor)
+            _all_runs(record, parts, plan, weights, watcher, executor)
         finally:
             _HELD.clear()
     return record
@@ -139,16 +142,16 @@ def _what_is_used(fields, left_out):
 
 
 def _prepared(everything, plan):
-    """The fields of each magnification with their digests, once it is certain that all splits can be drawn."""
+    """The fields that train together, with their digests, once it is certain that all splits can be drawn."""
     magnifications = plan.magnifications or tuple(sorted(everything.magnification.unique().tolist()))
-    fields_of = {magnification: dataset.select(everything, magnification) for magnification in magnifications}
+    parts = [dataset.select(everything, magnification) for magnification in magnifications]
+    if plan.pooled:
+        parts = [pd.concat(parts, ignore_index=True)]
     if plan.shuffle:
-        unit = SHUFFLES[plan.shuffle]
-        fields_of = {magnification: baselines.shuffled(fields, unit) for magnification, fields in fields_of.items()}
-    for fields, protocol, seed in itertools.product(fields_of.values(), plan.protocols, plan.seeds):
+        parts = [baselines.shuffled(fields, SHUFFLES[plan.shuffle]) for fields in parts]
+    for fields, protocol, seed in itertools.product(parts, plan.protocols, plan.seeds):
         splits.draw(fields, protocol, seed)  # says now, not after an hour, that a split is impossible
-    fields_of = {name: fields.assign(path=fields.path.map(os.path.abspath)) for name, fields in fields_of.items()}
-    return {magnification: dataset.add_digests(fields) for magnification, fields in fields_of.items()}
+    return [dataset.add_digests(fields.assign(path=fields.path.map(os.path.abspath))) for fields in parts]
 
 
 def _groups(fields, groups):
@@ -159,19 +162,20 @@ def _groups(fields, groups):
     return f"{fields.slide.nunique()} groups, sha256 {told}"
 
 
-def _all_runs(record, fields_of, plan, weights, watcher, executor):
+def _all_runs(record, parts, plan, weights, watcher, executor):
     """Every run that the record lacks; features are computed here, whoever trains."""
-    number, total = 0, len(fields_of) * len(plan.readings) * len(plan.protocols) * len(plan.seeds)
+    number, total = 0, len(parts) * len(plan.readings) * len(plan.protocols) * len(plan.seeds)
     waiting = {}
-    for (magnification, fields), reading in itertools.product(fields_of.items(), plan.readings):
-        shown = f"x{magnification}" if magnification else "images"
+    for fields, reading in itertools.product(parts, plan.readings):
+        magnifications = tuple(fields.magnification.unique().tolist())
+        shown = " and ".join(f"x{magnification}" if magnification else "images" for magnification in magnifications)
         for protocol, seed in itertools.product(plan.protocols, plan.seeds):
             number += 1
-            key = {"magnification": magnification, "protocol": protocol, "reading": reading, "seed": seed}
-            if record.has(**key):
+            key = {"protocol": protocol, "reading": reading, "seed": seed}
+            if all(record.has(magnification=magnification, **key) for magnification in magnifications):
                 continue
             name = f"run {number}/{total}: {shown} by {protocol}, {reading}, seed {seed}"
-            job = Job(record.folder.absolute(), key, fields, plan, weights, name)
+            job = Job(record.folder.absolute(), magnifications, key, fields, plan, weights, name)
             job = job._replace(seconds=_material(job, watcher)["seconds"])
             if executor is None:
                 watcher.say(f"{name}: {train(job, watcher)}")
@@ -188,7 +192,7 @@ _HELD = {}  # what this process trained last: the next run of the same kind begi
 def _material(job, watcher):
     """The readable fields of a job, their features, the seconds that took, ImageNet's weights, and a head to train."""
     key, plan = job.key, job.plan
-    kind = (job.folder, plan, key["magnification"], key["reading"], dataset.data_digest(job.fields))
+    kind = (job.folder, plan, job.magnifications, key["reading"], dataset.data_digest(job.fields))
     if _HELD.get("kind") == kind:
         return _HELD
     _HELD.clear()
@@ -202,14 +206,14 @@ def _material(job, watcher):
 
         reading = "probe" if key["reading"] == "logistic" else key["reading"]
         views = features.VIEWS if plan.settings.augment else 1
-        name = f"x{key['magnification']}: frozen trunk, images"
+        name = f"x{' x'.join(map(str, job.magnifications))}: frozen trunk, images"
 
         def told(done, total):
             watcher.progress(name, done, total, f"{done / (time.monotonic() - started):.1f} images/s")
             if done == total:
                 watcher.say(f"{name}: {total} computed")
 
-        how = (plan.size, views, plan.precision, tensors, watcher.say, told)
+        how = (plan.size, views, STORED, tensors, watcher.say, told)
         found, unreadable = features.extract(job.fields, reading, *how)
     for reason in unreadable.values():
         watcher.say(f"Left out: {reason}")
@@ -221,11 +225,11 @@ def _material(job, watcher):
 
 
 def train(job, watcher=None):
-    """Train one run and record it, in whatever process this is called; returns a line that says how it went."""
+    """Train one job and record it, in whatever process this is called; returns a line that says how it went."""
     watcher, record = watcher or Watcher(), records.Record(job.folder)
     held, key, settings = _material(job, watcher), job.key, job.plan.settings
     fields, found = held["fields"], held["found"]
-    sets = _stored_or_drawn(record, key, fields)
+    sets = _stored_or_drawn(record, job, fields)
     watcher.progress(f"{job.name}, epochs", 0, settings.epochs)
     if key["reading"] in readings.METHODS:
         inputs = found if key["reading"] == "colour" else found.take(np.arange(len(found)))
@@ -240,26 +244,32 @@ def train(job, watcher=None):
         material = (found, fields, sets, key["reading"], key["seed"], settings, job.plan.size, held["tensors"])
         trained = finetune.train(*material, told, held["head"])
         held["head"] = trained.head
-    if key["seed"] == min(job.plan.seeds) and trained.head:
-        network.save_head(trained.head, record.head_path(key))
-        record.keep_digests(fields)
-    about = {
-        "images": sets.value_counts().reindex(splits.SETS).to_dict(),
-        "slides": fields.slide.groupby(sets).nunique().reindex(splits.SETS).to_dict(),
-        "audit": leakage.audit(fields, sets).to_dict(),
-        "epochs": len(trained.history),
-        "best epoch": trained.best_epoch,
-        "seconds": {"features": round(job.seconds, 1), "fine-tuning": round(trained.seconds, 1)},
-        "session": len(record.info()["sessions"]) - 1,
-    }
-    record.add(key, trained.predictions, trained.history, about)
+    share = 1 / len(job.magnifications)
+    for magnification in job.magnifications:  # each is a run: the same training, tested on its own images
+        run = {"magnification": magnification, **key}
+        if key["seed"] == min(job.plan.seeds) and trained.head:
+            network.save_head(trained.head, record.head_path(run))
+            record.keep_digests(fields)
+        own = fields.magnification == magnification
+        seen, chosen = fields[own | (sets != "test")], sets[own | (sets != "test")]
+        about = {
+            "images": chosen.value_counts().reindex(splits.SETS).to_dict(),
+            "slides": seen.slide.groupby(chosen).nunique().reindex(splits.SETS).to_dict(),
+            "audit": leakage.audit(seen, chosen).to_dict(),
+            "epochs": len(trained.history),
+            "best epoch": trained.best_epoch,
+            "seconds": {"features": round(job.seconds * share, 1), "fine-tuning": round(trained.seconds * share, 1)},
+            "session": len(record.info()["sessions"]) - 1,
+        }
+        record.add(run, trained.predictions[own], trained.history, about)
     best = trained.history.val_accuracy.loc[trained.best_epoch]
     epochs = f"best epoch {trained.best_epoch} of {len(trained.history)}"
     return f"{trained.seconds:.0f} s, {epochs}, validation accuracy {best:.3f}"
 
 
-def _stored_or_drawn(record, key, fields):
-    stored = record.split(key["magnification"], key["protocol"], key["seed"])
+def _stored_or_drawn(record, job, fields):
+    key = job.key
+    stored = record.split(job.magnifications, key["protocol"], key["seed"])
     if stored is not None and set(fields.file) <= set(stored.index):
         return fields.file.map(stored).rename("set")
     return splits.draw(fields, key["protocol"], key["seed"])
@@ -321,16 +331,13 @@ def _choose(heads, name, magnification, protocol, reading):
                 f"{name} does not say its magnification; name it with --magnification ({', '.join(map(str, there))})."
             )
         magnification = there[0]
-    fitting = [head for head in heads if head["magnification"] == magnification]
-    wanted = {"protocol": protocol, "reading": reading}
-    for field, value in wanted.items():
-        fitting = [head for head in fitting if value is None or head[field] == value]
+    asked = {"magnification": magnification, "protocol": protocol, "reading": reading}
+    wanted = {field: value for field, value in asked.items() if value is not None}
+    fitting = [head for head in heads if all(head[field] == value for field, value in wanted.items())]
     if not fitting:
-        asked = ", ".join(f"{field} {value}" for field, value in wanted.items() if value)
-        raise InputError(
-            f"no trained head for {name}: magnification {magnification}{', ' + asked if asked else ''}; "
-            f"there are heads for magnification {', '.join(map(str, there))}."
-        )
+        asked = ", ".join(f"{field} {value}" for field, value in wanted.items())
+        at = ", ".join(map(str, there))
+        raise InputError(f"no trained head for {name}: {asked}; there are heads for magnification {at}.")
     best = min(
         fitting, key=lambda run: (run["protocol"] != "slide", run["reading"] != readings.DEFAULT_READING, run["seed"])
     )

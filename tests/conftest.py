@@ -30,7 +30,7 @@ def weights_file():
     from breakhis_lib.model import weights
 
     try:
-        return weights.ensure()
+        return weights.locate()[0]
     except InputError as error:
         if os.environ.get("CI"):
             raise

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from breakhis_lib.data import dataset
+from breakhis_lib.evaluation import records
 from tests.conftest import cache_in
 
 COMMAND = Path(sys.executable).with_name("breakhis")
@@ -113,11 +114,45 @@ def test_a_finished_run_is_not_repeated_and_another_seed_is_added(trained, slide
 
 
 @pytest.mark.weights
-def test_other_settings_are_refused_and_the_record_kept(trained, slides):
+def test_one_model_for_all_magnifications_is_tested_on_each(slides, ready, tmp_path):
+    asked = ["run", "--data", slides, "--size", "96", "--epochs", "2", "--seeds", "0", "--pooled"]
+    asked += ["--protocols", "image,slide"]
+    first = breakhis(*asked, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    folder = tmp_path / "results" / slides.name / "pooled"
+    record = records.Record(folder)
+    runs = pd.DataFrame(record.info()["runs"])
+    assert runs[["magnification", "protocol"]].to_numpy().tolist() == (
+        [[40, "image"], [200, "image"], [40, "slide"], [200, "slide"]]
+    )
+    for protocol in ("image", "slide"):
+        assert record.split([40, 200], protocol, 0).value_counts().sum() == 32
+        history = record.history().query("protocol == @protocol").drop(columns="magnification")
+        assert history[:2].to_numpy().tolist() == history[2:].to_numpy().tolist()  # one training
+    assert [audit["share a field at another magnification"] for audit in runs.audit] == [0, 0, 0, 0]
+    assert sum(images["test"] for images in runs.images[:2]) == (record.split([40, 200], "image", 0) == "test").sum()
+    predictions = record.predictions()
+    assert (
+        predictions.file.map(lambda name: dataset.parse_name(name)["magnification"]) == predictions.magnification
+    ).all()
+    assert "4 runs" not in first.stderr and len(re.findall("validation accuracy", first.stderr)) == 2
+    shown = flat(breakhis("table", "results", cwd=tmp_path).stdout)
+    assert "one model for all magnifications" in shown
+    again = breakhis(*asked, cwd=tmp_path)
+    assert "best epoch" not in again.stderr
+    trained_at_40 = predictions.query("magnification == 40 and protocol == 'slide'").file.iloc[0]
+    renamed = shutil.copy(next(slides.rglob(trained_at_40)), tmp_path / "renamed.png")
+    said = flat(breakhis("predict", renamed, "--results", folder, "--magnification", "200").stdout)
+    assert f"its {predictions.query('protocol == @protocol and file == @trained_at_40').set.iloc[0]} set" in said
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("other", ["--learning-rate=0.01", "--pooled"])
+def test_other_settings_are_refused_and_the_record_kept(trained, slides, other):
     folder, _ = trained
-    result = breakhis("run", "--data", slides, *QUICK, "--learning-rate", "0.01", "--results", folder / "record")
+    result = breakhis("run", "--data", slides, *QUICK, other, "--results", folder / "record")
     assert result.returncode == 1
-    assert "learning_rate" in result.stderr
+    assert f"settings.{other[2:].split('=')[0].replace('-', '_')} is" in result.stderr
     assert "--results" in result.stderr
 
 

@@ -32,16 +32,12 @@ def table():
 
 def as_html(ledger):
     """The ledger as a table for a page: each verdict is a link to where the book shows its evidence."""
-    heads = ("Where", "The paper says", "Measured or found", "Verdict")
-    head = "".join(f'<th scope="col">{words}</th>' for words in heads)
-    lines = [f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>']
-    for row in ledger.itertuples():
-        measured = escape(row.measured)
-        cells = [
-            escape(row.place),
-            escape(row.claim),
-            measured if row.data == NO_DATA else f"{measured}. <em>{escape(row.data)}</em>",
-            f'<a href="{escape(row.page)}">{row.verdict}</a>',
-        ]
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return "\n".join([*lines, "</tbody></table>"])
+    data = ledger.data.map(lambda data: "" if data == NO_DATA else f". <em>{escape(data)}</em>")
+    shown = {
+        "Where": ledger.place.map(escape),
+        "The paper says": ledger.claim.map(escape),
+        "Measured or found": ledger.measured.map(escape) + data,
+        "Verdict": [f'<a href="{escape(row.page)}">{row.verdict}</a>' for row in ledger.itertuples()],
+    }
+    with pd.option_context("display.max_colwidth", None):
+        return pd.DataFrame(shown).to_html(index=False, escape=False, border=0, classes="ledger")

@@ -2,7 +2,8 @@
 
 Protocols: `image` draws single images, the paper's way as it is worded ("sets that share no image");
 `slide` draws whole slides; `number` draws slide numbers, so that 22549AB, 22549CD and 22549G stay
-together; `official` takes BreakHis' five published train/test folds.
+together; `official` takes BreakHis' five published train/test folds. Where a split holds several magnifications,
+`image` draws fields of view: the images of one slide and sequence, which may show one place, stay together.
 
 A shuffle deals the units into five folds. Seed k of a shuffle tests fold k, validates on the next fold and trains on
 the others, so that over five seeds in a row every unit is tested once, validates once, and is trained on otherwise.
@@ -43,6 +44,8 @@ def draw(fields, protocol, seed):
             "Name a CSV with columns file,group (--groups), or split by image."
         )
     groups = fields[UNITS[protocol]]
+    if protocol == "image" and fields.magnification.nunique() > 1:
+        groups = (fields.slide + "-" + fields.sequence.astype(str)).rename("field")
     _check_enough(fields, groups, len(SETS))
     if protocol == "official":
         fold = _folds(fields, groups, FOLDS, 0)

@@ -12,7 +12,12 @@ from breakhis_lib.evaluation.metrics import positive_probability
 # Taken from the two stains, and told apart by readers who are colour-blind (contrast on white above 3 to 1).
 MALIGNANT = "#5b3a8c"  # haematoxylin violet
 BENIGN = "#c2477f"  # eosin rose
+NUMBER = "#8a5a2b"  # the brown of immunohistochemistry
 GREY = "#6e6e73"
+STYLES = {  # of ways to split: colour, marker, and how far below the middle of a row
+    "image": (BENIGN, "o", -0.24), "slide": (MALIGNANT, "s", 0),
+    "number": (NUMBER, "^", 0.24), "official": (GREY, "v", 0.36),
+}  # fmt: skip
 
 
 def fields(table, titles, columns=4, width=10):
@@ -61,29 +66,22 @@ def table4(table, width=7):
     """
     magnifications = list(table.index.unique("magnification"))
     figure, axis = plt.subplots(figsize=(width, 0.9 * len(magnifications) + 1))
-    styles = {"image": (BENIGN, "o", -0.18), "slide": (MALIGNANT, "s", 0.18)}
     for place, magnification in enumerate(magnifications):
         rows = table.loc[magnification]
-        axis.plot(rows.paper.iloc[0], place, "D", color="black", label="paper, by image" if place == 0 else None)
-        for protocol, (color, marker, shift) in styles.items():
-            if protocol not in rows.index:
-                continue
-            row = rows.loc[protocol]
+        axis.plot(rows.paper.iloc[0], place, "D", color="black", label="paper, by image")
+        for protocol, row in rows.dropna(subset="accuracy").iterrows():
+            color, marker, shift = STYLES[protocol]
             axis.hlines(place + shift, row.low, row.high, color=color, linewidth=2)
-            axis.plot(row.accuracy, place + shift, marker, color=color, label=_once(axis, f"ours, by {protocol}"))
-            axis.plot(row.majority, place + shift, "|", color=GREY, markersize=12, label=_once(axis, "majority class"))
+            axis.plot(row.accuracy, place + shift, marker, color=color, label=f"ours, by {protocol}")
+            axis.plot(row.majority, place + shift, "|", color=GREY, markersize=12, label="majority class")
     axis.set_yticks(range(len(magnifications)), [f"x{magnification}" for magnification in magnifications])
     axis.invert_yaxis()
     axis.set_xlabel("test accuracy in percent (line: 95 % interval over slides)")
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=4, frameon=False, fontsize=8)
+    told = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    axis.legend(told.values(), told, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=5, fontsize=8, frameon=False)
     figure.tight_layout()
     return figure
-
-
-def _once(axis, label):
-    """A label for the legend the first time, None after that."""
-    return None if label in axis.get_legend_handles_labels()[1] else label
 
 
 def hundred_squares(shares, width=8):
@@ -182,9 +180,8 @@ def curves(predictions, width=10):
     Returns the matplotlib figure.
     """
     figure, axes = plt.subplots(1, 3, figsize=(width, 0.36 * width))
-    for (protocol, rows), color in zip(
-        predictions.groupby("protocol"), (BENIGN, MALIGNANT, GREY, "black"), strict=False
-    ):
+    for protocol, rows in predictions.groupby("protocol"):
+        color = STYLES[protocol][0]
         p = positive_probability(rows)
         alarms, found, _ = roc_curve(rows.label, p)
         axes[0].plot(alarms, found, color=color, label=f"by {protocol}")

@@ -244,15 +244,15 @@ def estimate(predictions, measure="accuracy", unit="slide", resamples=RESAMPLES)
     return _Drawn(predictions, unit, resamples).measure(measure)[0]
 
 
-def mean_accuracy(predictions, confidence=0.95, resamples=RESAMPLES):
+def mean_accuracy(predictions, unit="slide", confidence=0.95, resamples=RESAMPLES):
     """Mean over seeds of the share of images classified correctly, with a bootstrap interval over slides.
 
-    predictions: as for `estimate`. The interval says how the accuracy would vary with other slides, not with
+    predictions, unit: as for `estimate`. The interval says how the accuracy would vary with other slides, not with
     other training.
     Returns a dictionary: accuracy, low, high (shares), runs, images and slides (distinct). Raises
     InputError as `estimate`.
     """
-    found = estimate(predictions, resamples=resamples)
+    found = estimate(predictions, unit=unit, resamples=resamples)
     low, high = found.interval(confidence)
     counts = {"runs": predictions.seed.nunique(), "images": predictions.file.nunique()}
     return {"accuracy": found.value, "low": low, "high": high, **counts, "slides": predictions.slide.nunique()}

@@ -19,6 +19,7 @@ import platform
 from pathlib import Path
 
 import filelock
+import numpy as np
 import pandas as pd
 import psutil
 
@@ -62,13 +63,17 @@ class Record:
         """The epochs of every run: the columns of KEY, epoch, accuracy, loss, val_accuracy, val_loss."""
         return self._table("history.csv")
 
-    def split(self, magnification, protocol, seed):
-        """A stored split as a series from file name to set, or None where none is stored."""
+    def split(self, magnifications, protocol, seed):
+        """A stored split of one or several magnifications, a series from file name to set; None where none is."""
         name, table = f"{protocol}-{seed}", self._table_or_none("splits.csv")
         if table is None or name not in table:
             return None
-        sets = table[table.magnification == magnification].set_index("file")[name].dropna()
+        sets = table[np.isin(table.magnification, magnifications)].set_index("file")[name].dropna()
         return sets if len(sets) else None
+
+    def is_pooled(self):
+        """Whether one model was trained on all magnifications together."""
+        return bool(self.info().get("settings", {}).get("pooled"))
 
     def positive(self):
         """The class that a positive answer names, which has label 1; None where the user named none."""
@@ -155,10 +160,11 @@ class Record:
         key: dictionary of KEY. digest: SHA-256 of the image file.
         """
         known = self._table_or_none("heads/images.csv")
-        sets = self.split(key["magnification"], key["protocol"], key["seed"])
+        of = {run["magnification"] for run in self.info()["runs"] if self.is_pooled() or run == {**run, **key}}
+        sets = self.split(list(of), key["protocol"], key["seed"])
         if known is None or sets is None:
             return None
-        files = known.file[(known.magnification == key["magnification"]) & (known.sha256 == digest)]
+        files = known.file[known.magnification.isin(of) & (known.sha256 == digest)]
         return next((sets[file] for file in files if file in sets), "none")
 
     def _table(self, name):

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from markupsafe import Markup, escape
 
-from breakhis_lib.data import dataset, splits
+from breakhis_lib.data import dataset
 from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import calibration, decisions, figures, metrics, tables
 from breakhis_lib.model import readings
@@ -39,7 +39,7 @@ def write(record, path, reading=readings.DEFAULT_READING):
         classes=classes,
         count=len(info["classes"]),
         contents=[
-            ("Table 4, four ways", "table4"),
+            ("Table 4", "table4"),
             *((part["title"], f"x{part['magnification']}") for part in parts),
             ("Leakage", "leakage"),
             ("Provenance", "provenance"),
@@ -60,7 +60,7 @@ def write(record, path, reading=readings.DEFAULT_READING):
 
 
 def _table4(predictions, reading):
-    table = tables.four_ways(predictions, reading).reset_index()
+    table = tables.ways(predictions, reading).reset_index()
     table[["low", "high"]] = table[["low", "high"]].astype(object).where(table.runs.notna(), "")  # the paper has none
     return _html(table, "Test accuracy in percent", index=False, decimals=2)
 
@@ -122,23 +122,14 @@ def _thresholds(predictions):
 
 
 def _comparison(tested):
-    """By image and by slide on the same images: the difference of three measures, and McNemar's test."""
+    """By image and by slide on the same images: the difference of three measures."""
     by_image, by_slide = (tested[tested.protocol == name] for name in ("image", "slide"))
     if set(by_image.slide) != set(by_slide.slide):
         return []  # too few runs to have tested the same
-    rows = {}
-    for measure in ("accuracy", "balanced accuracy", "AUC"):
-        rows[measure] = metrics.paired_difference(by_image, by_slide, measure)
+    measures = ("accuracy", "balanced accuracy", "AUC")
+    rows = {measure: metrics.paired_difference(by_image, by_slide, measure) for measure in measures}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("measure")
-    shown = [_html(table, "By image less by slide, with the same slides drawn for both")]
-    once = [rows[rows.seed < splits.FOLDS] for rows in (by_image, by_slide)]
-    if sorted(once[0].file) == sorted(once[1].file) and not once[0].file.duplicated().any():
-        names = {"only first": "only by image", "only second": "only by slide"}
-        found = metrics.mcnemar(*once).rename(names).astype(object)
-        found[:4] = found[:4].astype(int)
-        caption = "Images right by image and by slide, each tested once; p: McNemar, as if images were independent"
-        shown.append(_html(found.to_frame().T, caption, index=False))
-    return shown
+    return [_html(table, "By image less by slide, with the same slides drawn for both")]
 
 
 def _leakage(runs):

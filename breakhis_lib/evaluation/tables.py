@@ -1,12 +1,13 @@
 """What the reader sees as tables: the paper's numbers beside ours."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from breakhis_lib import paper
-from breakhis_lib.data.dataset import MAGNIFICATIONS
+from breakhis_lib.data.dataset import MAGNIFICATIONS, slide_number
 from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import metrics, records
 from breakhis_lib.model import readings
@@ -28,8 +29,9 @@ def of_reading(predictions, reading):
 
 
 def _accuracy(tested):
-    """Accuracy with its interval, in percent, and what it was counted on."""
-    found = metrics.mean_accuracy(tested)
+    """Accuracy with its interval, in percent, over what was kept apart: slides, or numbers; and the counts."""
+    tested = tested.assign(number=tested.slide.map(slide_number))
+    found = metrics.mean_accuracy(tested, "number" if (tested.protocol == "number").all() else "slide")
     return {**{name: 100 * found.pop(name) for name in ("accuracy", "low", "high")}, **found}
 
 
@@ -46,8 +48,8 @@ def table4(predictions, reading=readings.DEFAULT_READING):
     """The paper's Table 4 beside a record's test accuracy, by protocol.
 
     predictions: of a record, any magnifications, protocols and seeds.
-    Returns a data frame, one row a magnification and protocol: paper, accuracy, low, high (percent; the
-    interval is the 95 % bootstrap over slides), majority (percent), runs, images, slides. The paper's row
+    Returns a data frame, one row a magnification and protocol: paper, accuracy, low, high (percent; the interval is the
+    95 % bootstrap over slides, by number over slide numbers), majority (percent), runs, images, slides. The paper's row
     of a magnification that was not run has no other figure; for images that are not BreakHis' there is none. Raises
     InputError where there is no run of that reading.
     """
@@ -65,8 +67,8 @@ def table4(predictions, reading=readings.DEFAULT_READING):
     return table.reindex(columns=columns).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
-def four_ways(predictions, reading=readings.DEFAULT_READING):
-    """Table 4 four ways: what the paper prints, ours by each protocol, and the majority class, one row each.
+def ways(predictions, reading=readings.DEFAULT_READING):
+    """Table 4, way by way: what the paper prints, ours by each protocol, and the majority class, one row each.
 
     predictions, reading: as for `table4`. The majority class is that of the images tested; where protocols tested other
     images, there is a row for each. Returns a data frame, index magnification and way; columns accuracy, low and
@@ -90,7 +92,7 @@ def four_ways(predictions, reading=readings.DEFAULT_READING):
 def runs(folders):
     """Every kind of run in some records, one row each: what was varied, and what came of it.
 
-    folders: of records. Returns a data frame, index record (the end of its path that no other shares), magnification,
+    folders: of records. Returns a data frame, index record (its path below the folder that all share), magnification,
     protocol and reading; columns validation (accuracy of the kept epoch, mean over seeds, percent: choose by this one),
     accuracy, low, high, majority (percent, as in `table4`), runs, images, slides. Raises InputError for a folder
     without a record.
@@ -113,13 +115,10 @@ def runs(folders):
 
 
 def _names(folders):
-    """The shortest ends of some paths that tell them apart; a path that is there twice keeps its whole."""
-    parts = [Path(folder).resolve().parts for folder in folders]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(set(parts)):
-            return names
-    return names
+    """What some paths do not share: their ends, which tell them apart."""
+    whole = [Path(folder).resolve() for folder in folders]
+    shared = os.path.commonpath([path.parent for path in whole])
+    return [path.relative_to(shared).as_posix() for path in whole]
 
 
 def against_default(folders, default, reading=readings.DEFAULT_READING):

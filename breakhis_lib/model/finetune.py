@@ -16,12 +16,6 @@ from breakhis_lib.model import network, readings
 from breakhis_lib.model.backend import keras
 
 
-def _optimizer(settings):
-    if settings.optimizer == "adam":
-        return keras.optimizers.Adam(settings.learning_rate)
-    return keras.optimizers.SGD(settings.learning_rate, momentum=0.9)
-
-
 class _Batches(keras.utils.PyDataset):
     """Features in batches, read from disk as they are needed; shuffled anew every epoch if seeded."""
 
@@ -83,7 +77,8 @@ def train(
     started = time.monotonic()
     if head is None:
         _, head = network.build(reading, len(classes), settings.batch_norm, settings.dropout, size, tensors)
-        head.compile(_optimizer(settings), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        optimizer = keras.optimizers.Adam(settings.learning_rate, weight_decay=settings.weight_decay or None)
+        head.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         head.optimizer.build(head.trainable_variables)
         head.untrained = head.get_weights(), [np.array(value) for value in head.optimizer.variables]
     if features.array.shape[2:] != head.input_shape[1:]:

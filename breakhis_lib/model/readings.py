@@ -13,7 +13,6 @@ import pandas as pd
 
 from breakhis_lib.errors import InputError
 
-OPTIMIZERS = ("adam", "sgd")
 BATCH_NORMS = ("inference", "batch")
 MIN_SIZE = 71  # pixels a side
 SIZE = (299, 299)  # height and width in pixels that Xception was trained on
@@ -61,21 +60,22 @@ class Settings(NamedTuple):
     """What a training run may vary, with the course's defaults.
 
     epochs: passes over the training images, at most. patience: epochs without a lower validation loss
-    before training stops (0: never early). learning_rate: step size of the optimiser. batch_size: images
+    before training stops (0: never early). learning_rate: step size of Adam. batch_size: images
     a step. dropout: share in [0, 1). batch_norm: inference or batch, see `network.build`. class_weights:
     whether classes weigh alike whatever their number of images. augment: whether each epoch sees each image
-    in one of its eight dihedral views, drawn at random.
+    in one of its eight dihedral views, drawn at random. weight_decay: share of the step size by which each step shrinks
+    the weights, apart from the gradient (Loshchilov and Hutter 2019).
     """
 
     epochs: int = 15
     patience: int = 5
-    optimizer: str = "adam"
     learning_rate: float = 1e-4
     batch_size: int = 32
     dropout: float = 0.2
     batch_norm: str = "inference"
     class_weights: bool = False
     augment: bool = False
+    weight_decay: float = 0
 
 
 class Trained(NamedTuple):
@@ -101,11 +101,11 @@ def validate(settings, size=SIZE, names=()):
             raise InputError(f"{name} is {getattr(settings, name)}; expected {least} or more.")
     if not 0 < settings.learning_rate < 1:
         raise InputError(f"learning_rate is {settings.learning_rate}; expected more than 0 and less than 1.")
-    if not 0 <= settings.dropout < 1:
-        raise InputError(f"dropout {settings.dropout} is out of range; expected 0 or more and less than 1.")
-    for name, known in (("optimizer", OPTIMIZERS), ("batch_norm", BATCH_NORMS)):
-        if getattr(settings, name) not in known:
-            raise InputError(f"{name} {getattr(settings, name)!r} is not known; choose one of {', '.join(known)}.")
+    for name in ("dropout", "weight_decay"):
+        if not 0 <= getattr(settings, name) < 1:
+            raise InputError(f"{name} is {getattr(settings, name)}; expected 0 or more and less than 1.")
+    if settings.batch_norm not in BATCH_NORMS:
+        raise InputError(f"batch_norm {settings.batch_norm!r} is not known; choose {' or '.join(BATCH_NORMS)}.")
     if min(size) < MIN_SIZE:
         raise InputError(f"size {size[0]}x{size[1]} is too small; Xception needs at least {MIN_SIZE} pixels a side.")
     if settings.augment and size[0] != size[1]:

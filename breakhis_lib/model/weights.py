@@ -52,16 +52,11 @@ def load(path=None, report=lambda message: None):
     return locate(path, report)[1]
 
 
-def ensure(path=None, report=lambda message: None):
+def locate(path=None, report=lambda message: None):
     """Make sure that a weights file is there: the first place of four that has it.
 
-    Arguments and errors as `load`. Returns the file's path.
+    Arguments and errors as `load`. Returns a pair: the file's path and what `load` returns.
     """
-    return locate(path, report)[0]
-
-
-def locate(path=None, report=lambda message: None):
-    """What `ensure` and `load` return, as a pair: the file's path and its verified tensors, read once."""
     path, cached = path or os.environ.get("BREAKHIS_WEIGHTS"), cache.folder() / FILE_NAME
     there = Path(path or cached)
     if path and not there.is_file():

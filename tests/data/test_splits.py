@@ -133,3 +133,11 @@ def test_tables_joined_without_a_new_index_are_refused(official):
     fields = pd.concat([dataset.select(official, 40), dataset.select(official, 200)])
     with pytest.raises(InputError, match="index holds 0 twice"):
         splits.draw(fields, "slide", 0)
+
+
+def test_by_image_all_magnifications_of_one_place_stay_together():
+    fields = dataset.official()
+    sets = splits.draw(fields, "image", 3)
+    assert (sets.groupby([fields.slide, fields.sequence]).nunique() == 1).all()
+    assert sets.groupby(fields.slide).nunique().max() == 3  # slides do not
+    assert sets.value_counts(normalize=True)["test"] == pytest.approx(0.2, abs=0.02)

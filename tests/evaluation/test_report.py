@@ -48,7 +48,7 @@ def test_the_report_is_one_page_with_everything_in_it(record, tmp_path):
     path = report.write(record, tmp_path / "page.html")
     text = path.read_text()
     for expected in (
-        "Table 4, four ways",
+        "Table 4",
         "96.31",
         "patient recognition rate",
         "Wilson",
@@ -60,7 +60,6 @@ def test_the_report_is_one_page_with_everything_in_it(record, tmp_path):
         "breakhis run",
         "not for clinical use",
         "By image less by slide",
-        "McNemar",
         "<svg",
     ):
         assert expected in text

@@ -23,16 +23,16 @@ def predictions(magnification=200, protocols=(("image", 36), ("slide", 20)), mal
 
 
 def test_the_majority_class_is_that_of_the_images_tested():
-    found = tables.four_ways(predictions()).loc[200].accuracy
+    found = tables.ways(predictions()).loc[200].accuracy
     assert found["majority class, by image"] == pytest.approx(100 * 19 / 36)
     assert found["majority class, by slide"] == pytest.approx(60)
-    alike = tables.four_ways(predictions(protocols=(("image", 20), ("slide", 20)), malignant=(12, 12))).loc[200]
+    alike = tables.ways(predictions(protocols=(("image", 20), ("slide", 20)), malignant=(12, 12))).loc[200]
     assert alike.accuracy["majority class"] == pytest.approx(60)
 
 
 def test_the_paper_stands_beside_breakhis_alone():
-    assert "paper, by image" in tables.four_ways(predictions()).index.get_level_values("way")
-    other = tables.four_ways(predictions(magnification=0))
+    assert "paper, by image" in tables.ways(predictions()).index.get_level_values("way")
+    other = tables.ways(predictions(magnification=0))
     assert set(other.index.get_level_values("magnification")) == {0}
     assert not other.index.get_level_values("way").str.startswith("paper").any()
 

