@@ -244,27 +244,37 @@ def train(job, watcher=None):
         material = (found, fields, sets, key["reading"], key["seed"], settings, job.plan.size, held["tensors"])
         trained = finetune.train(*material, told, held["head"])
         held["head"] = trained.head
-    share = 1 / len(job.magnifications)
-    for magnification in job.magnifications:  # each is a run: the same training, tested on its own images
-        run = {"magnification": magnification, **key}
-        if key["seed"] == min(job.plan.seeds) and trained.head:
-            network.save_head(trained.head, record.head_path(run))
-            record.keep_digests(fields)
+    if key["seed"] == min(job.plan.seeds) and trained.head:
+        for magnification in job.magnifications:
+            network.save_head(trained.head, record.head_path({"magnification": magnification, **key}))
+        record.keep_digests(fields)
+    keep(record, key, fields, sets, trained, job.seconds)
+    best = trained.history.val_accuracy.loc[trained.best_epoch]
+    epochs = f"best epoch {trained.best_epoch} of {len(trained.history)}"
+    return f"{trained.seconds:.0f} s, {epochs}, validation accuracy {best:.3f}"
+
+
+def keep(record, key, fields, sets, trained, seconds=0):
+    """Add a training to a record: a run for each of its magnifications, tested on the images of that one.
+
+    record: Record that was begun. key: protocol, reading and seed. fields, sets, trained: as for and from
+    `finetune.train`. seconds: that the features took.
+    """
+    magnifications = fields.magnification.unique()
+    for magnification in map(int, magnifications):
         own = fields.magnification == magnification
         seen, chosen = fields[own | (sets != "test")], sets[own | (sets != "test")]
+        times = {"features": seconds, "fine-tuning": trained.seconds}
         about = {
             "images": chosen.value_counts().reindex(splits.SETS).to_dict(),
             "slides": seen.slide.groupby(chosen).nunique().reindex(splits.SETS).to_dict(),
             "audit": leakage.audit(seen, chosen).to_dict(),
             "epochs": len(trained.history),
             "best epoch": trained.best_epoch,
-            "seconds": {"features": round(job.seconds * share, 1), "fine-tuning": round(trained.seconds * share, 1)},
+            "seconds": {name: round(value / len(magnifications), 1) for name, value in times.items()},
             "session": len(record.info()["sessions"]) - 1,
         }
-        record.add(run, trained.predictions[own], trained.history, about)
-    best = trained.history.val_accuracy.loc[trained.best_epoch]
-    epochs = f"best epoch {trained.best_epoch} of {len(trained.history)}"
-    return f"{trained.seconds:.0f} s, {epochs}, validation accuracy {best:.3f}"
+        record.add({"magnification": magnification, **key}, trained.predictions[own], trained.history, about)
 
 
 def _stored_or_drawn(record, job, fields):

@@ -151,9 +151,8 @@ def _describe(start):
         return "it is empty"
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "it is a web page"
-    for begin, kind in ((b"\xfd7zXZ", "xz"), (b"BZh", "bzip2"), (b"7z\xbc\xaf", "7-zip"), (b"Rar!", "RAR")):
+    kinds = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"7z\xbc\xaf": "7-zip", b"Rar!": "RAR", b"PK": "zip"}
+    for begin, kind in kinds.items():
         if start.startswith(begin):
             return f"it is a {kind} archive; unpack it yourself and name that folder as the data"
-    if start.startswith(b"PK"):
-        return "it is a zip archive; unpack it yourself and name that folder as the data"
     return "it begins as gzip does, but does not end well" if start.startswith(b"\x1f\x8b") else "it is no gzip archive"

@@ -63,7 +63,8 @@ def inspect(folder, progress=None):
         folder, unreadable=lambda error: rows.append(_row(Path(error.filename), "unreadable", _why_not_listed(error)))
     )
     paths = [path for path in found if path.suffix.lower() in images.EXTENSIONS]
-    rows += [_row(path, "unreadable", "is a folder, not an image") for path in _folders_named_as_images(folder)]
+    named = [path for path in folder.rglob("*") if path.suffix.lower() in images.EXTENSIONS and path.is_dir()]
+    rows += [_row(path, "unreadable", "is a folder, not an image") for path in named]
     if not paths and not rows:
         raise InputError(f"{folder} holds no image; expected PNG, JPEG or TIFF files in it or below it.")
     names = {path: dataset.parse_name(path.name) for path in paths}
@@ -122,15 +123,9 @@ def _why_not_listed(error):
     return f"is a folder that cannot be listed ({error.strerror}); the images in it were not seen"
 
 
-def _folders_named_as_images(folder):
-    return [path for path in folder.rglob("*") if path.suffix.lower() in images.EXTENSIONS and path.is_dir()]
-
-
 def _layout(names):
-    names = [name for name in names if name]
-    if not names:
-        return "classes"
-    return "simulated" if all(map(dataset.is_simulated, names)) else "breakhis"
+    simulated = [dataset.is_simulated(name) for name in names if name]
+    return "classes" if not simulated else "simulated" if all(simulated) else "breakhis"
 
 
 def _look_at_all(paths, progress):

@@ -1,0 +1,182 @@
+"""Where in Xception is the tumour? The output of every block, averaged over the image, and regressions on each.
+
+Written down slide by slide, since the predictions of so many regressions would fill megabytes.
+"""
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from breakhis_lib import experiment
+from breakhis_lib.data import dataset, splits
+from breakhis_lib.evaluation import metrics, records
+from breakhis_lib.model import baselines, features, finetune, readings, weights
+
+MAGNIFICATIONS, PROTOCOLS, SEEDS = (40, 100, 200), ("image", "slide", "number"), range(5)
+ENDS = {  # a block's number: the layer whose input is that block's output; None: the network's own output
+    **{block: f"block{block + 1}_sepconv1_act" for block in (2, 3, 4, 6, 8, 10, 12)},
+    13: "block14_sepconv1",
+    14: None,
+}
+CUT = (6, 10, 13)  # networks that end there, their last block fine-tuned
+KEY = ["training", "block", "magnification", "protocol", "seed"]
+COLUMNS = [*KEY, "set", "slide", "label", "images", "right", "p"]
+
+
+def fields_of(data):
+    """The subset's fields of the magnifications that can be split by slide, with their digests."""
+    fields = dataset.scan(data)
+    return dataset.add_digests(fields[fields.magnification.isin(MAGNIFICATIONS)].reset_index(drop=True))
+
+
+def outputs(base):
+    """The output of each of ENDS in a network without its top."""
+    return {block: base.get_layer(name).input if name else base.output for block, name in ENDS.items()}
+
+
+def averages(fields, cache):
+    """The average over places of each block's output, all from one pass: a dictionary, block to (fields, channels)."""
+    from breakhis_lib.model import network
+    from breakhis_lib.model.backend import keras
+
+    digest = dataset.data_digest(fields)
+    if cache.exists():
+        with np.load(cache) as kept:
+            if str(kept["digest"]) == digest:
+                return {block: kept[str(block)] for block in ENDS}
+    base = network.xception(readings.SIZE, weights.load())
+    pooled = {block: keras.layers.GlobalAveragePooling2D()(output) for block, output in outputs(base).items()}
+    model, found = keras.Model(base.input, list(pooled.values())), []
+    for start in range(0, len(fields), features.BATCH):
+        paths = fields.path[start : start + features.BATCH]
+        found.append(model.predict_on_batch(features.scale(np.concatenate([features.prepare(path) for path in paths]))))
+        print(f"\raverages of {start + len(paths)} of {len(fields)} images", end="", flush=True)
+    print()
+    found = {block: np.concatenate(parts) for block, parts in zip(ENDS, zip(*found, strict=True), strict=True)}
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(cache, digest=digest, **{str(block): array for block, array in found.items()})
+    return found
+
+
+def parts_of(fields):
+    """What trains together: each magnification by itself, then all of them."""
+    single = {f"x{at}": np.flatnonzero(fields.magnification == at) for at in MAGNIFICATIONS}
+    return {**single, "pooled": np.arange(len(fields))}
+
+
+def regressions(fields, found, table):
+    """Regressions on each block's averages, every protocol and seed, into a CSV; what is in it is not repeated."""
+    done = pd.read_csv(table, dtype={"slide": str}) if table.exists() else pd.DataFrame(columns=COLUMNS)
+    for name, rows in parts_of(fields).items():
+        training, part = "pooled" if name == "pooled" else "single", fields.iloc[rows].reset_index(drop=True)
+        for protocol in PROTOCOLS:
+            for seed in SEEDS:
+                there = done[(done.training == training) & (done.protocol == protocol) & (done.seed == seed)]
+                if set(part.magnification) <= set(there.magnification):
+                    continue
+                sets, new = splits.draw(part, protocol, seed), []
+                for block in ENDS:
+                    trained = baselines.fit_logistic(found[block][rows], part, sets)
+                    new.append(by_slide(trained.predictions, part).assign(training=training, block=block))
+                done = pd.concat([done, pd.concat(new).assign(protocol=protocol, seed=seed)[COLUMNS]])
+                done = done.sort_values([*KEY, "set", "slide"], kind="stable")
+                table.parent.mkdir(parents=True, exist_ok=True)
+                done.to_csv(table, index=False, float_format="%.4f", lineterminator="\n")
+                print(f"{table.stem}: {name} by {protocol}, seed {seed}", flush=True)
+
+
+def by_slide(predictions, fields):
+    """Images, right answers and mean probability of each slide of the validation and the test set."""
+    rows = predictions.assign(right=metrics.is_correct(predictions), magnification=fields.magnification)
+    rows = rows[rows.set != "train"].groupby(["magnification", "set", "slide", "label"])
+    return rows.agg(images=("file", "size"), right=("right", "sum"), p=("p_malignant", "mean")).reset_index()
+
+
+def session(command):
+    """What a record keeps of who made it."""
+    from breakhis_lib.model import backend
+
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    about = {"date": date, "versions": records.versions(), **records.machine(), "device": backend.device()}
+    return {"command": command, **about}
+
+
+def begin(folder, fields, command, **settings):
+    """A Record for trainings that `breakhis run` does not offer."""
+    record = records.Record(folder)
+    same = {"classes": dataset.class_names(fields), "positive": "malignant", "split rule": splits.RULE}
+    record.begin(session(command), **same, settings={**readings.Settings()._asdict(), "size": [299, 299], **settings})
+    return record
+
+
+def heads(fields, folder, command, protocols=PROTOCOLS, seeds=range(3)):
+    """Networks that end at CUT: the last block before the cut is fine-tuned as block 14 is by default, at x200."""
+    record = begin(folder, fields, command)
+    part = dataset.select(fields, 200)
+    for block in CUT:
+        reading, head, kept = f"ends after block {block}", None, None
+        for protocol in protocols:
+            for seed in seeds:
+                key = {"protocol": protocol, "reading": reading, "seed": seed}
+                if record.has(magnification=200, **key):
+                    continue
+                if kept is None:
+                    trunk, head = cut(block)
+                    kept = embedded(trunk, part)
+                trained = finetune.train(kept, part, splits.draw(part, protocol, seed), seed=seed, head=head)
+                experiment.keep(record, key, part, splits.draw(part, protocol, seed), trained)
+                print(f"{reading}, by {protocol}, seed {seed}: {trained.seconds:.0f} s", flush=True)
+
+
+def cut(block):
+    """The frozen trunk up to a block's input, and a head: that block, then an average, dropout and a softmax."""
+    from breakhis_lib.model import network
+    from breakhis_lib.model.backend import keras
+
+    base, settings = network.xception(readings.SIZE, weights.load()), readings.Settings()
+    first = f"block{block}_sepconv1_act"
+    start = base.get_layer(first).input
+    trunk, top = keras.Model(base.input, start), keras.Model(start, outputs(base)[block], name="top")
+    trunk.trainable = False
+    inputs = keras.Input(trunk.output_shape[1:], name="features")
+    averaged = keras.layers.GlobalAveragePooling2D(name="global_average")(network.InInferenceMode(top)(inputs))
+    dropped = keras.layers.Dropout(settings.dropout, name="dropout")(averaged)
+    head = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="softmax")(dropped), name="head")
+    head.compile(keras.optimizers.Adam(settings.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    head.optimizer.build(head.trainable_variables)
+    head.untrained = head.get_weights(), [np.array(value) for value in head.optimizer.variables]
+    return trunk, head
+
+
+def embedded(trunk, fields):
+    """What `features.extract` does, for a trunk that the library does not cut, in memory."""
+    found = []
+    for start in range(0, len(fields), features.BATCH):
+        found.append(
+            features.embed(trunk, [features.prepare(path) for path in fields.path[start : start + features.BATCH]])
+        )
+    return features.Features(np.concatenate(found).astype(np.float16), np.arange(len(fields)))
+
+
+def run(data, results, command):
+    """All of it."""
+    from copies import COPIES, one_storage
+
+    fields = fields_of(data)
+    regressions(fields, averages(fields, COPIES / "depth.npz"), results / "depth.csv")
+    alike = fields_of(one_storage(data))
+    regressions(alike, averages(alike, COPIES / "depth-one-storage.npz"), results / "depth-one-storage.csv")
+    heads(fields, results / "depth-heads", command)
+
+
+def missing(results):
+    """How many trainings the results lack: regressions, then heads."""
+    lacking = 0
+    for name in ("depth.csv", "depth-one-storage.csv"):
+        path = Path(results) / name
+        done = pd.read_csv(path)[KEY].drop_duplicates() if path.exists() else []
+        lacking += 2 * len(ENDS) * len(MAGNIFICATIONS) * len(PROTOCOLS) * len(SEEDS) - len(done)
+    kept = records.Record(Path(results) / "depth-heads").info().get("runs", [])
+    return lacking + len(CUT) * len(PROTOCOLS) * 3 - len(kept)

@@ -1,0 +1,96 @@
+"""What made results/: its questions, its splits and its copies of images."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from breakhis_lib.data import dataset, images, splits
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+sys.path.insert(0, str(EXPERIMENTS))
+
+
+@pytest.fixture
+def subset():
+    """As many names as the real subset has at x100, of BreakHis' own."""
+    return dataset.select(dataset.official(), 100)
+
+
+def test_splits_of_equal_amounts_differ_in_whether_the_slides_were_seen(subset):
+    import amounts
+
+    (_, known, by_image), (_, fewer, by_slide) = amounts.pair(subset, 3)
+    trained = [set(known.file[by_image == "train"]), set(fewer.file[by_slide == "train"])]
+    assert trained[0] == trained[1]
+    assert set(known.slide[by_image == "test"]) <= set(known.slide[by_image == "train"])
+    assert not set(fewer.slide[by_slide == "test"]) & set(fewer.slide[by_slide == "train"])
+    assert set(fewer.file[by_slide == "test"]) == set(subset.file[splits.draw(subset, "slide", 3) == "test"])
+
+
+@pytest.mark.parametrize(
+    ("name", "slides", "images", "of"),
+    [
+        ("eva, 4 classes", 4, 91, 339),
+        ("Breakhis-patient-level-audit", 6, 645, 1653),
+        ("official, fold 1", 9, 1145, 2904),
+    ],
+)
+def test_public_splits_share_slide_numbers_with_training(name, slides, images, of):
+    import public_splits
+
+    _, magnifications, subtypes, tested = public_splits.tests()[name]
+    fields = dataset.official()
+    fields = fields[fields.magnification.isin(magnifications) & fields.subtype.isin(subtypes)]
+    found = public_splits.shared(fields, tested)
+    assert (found["share a number"], found["images that share a number"], found["test images"]) == (slides, images, of)
+
+
+def test_copies_change_what_they_say_and_nothing_else(slides, tmp_path, monkeypatch):
+    import copies
+
+    monkeypatch.chdir(tmp_path)
+    first = sorted(slides.rglob("*-40-*.png"))[0]
+    plain = images.read_image(first)
+    grey = images.read_image(copies.grey(slides) / first.name)
+    assert (np.ptp(grey, axis=2) == 0).all()
+    assert grey.shape == plain.shape
+    alike = images.read_image(copies.one_storage(slides) / f"{first.stem}.jpg")
+    assert alike.shape == (224, 224, 3)
+    for make in (copies.macenko_by_image, copies.macenko_by_slide, copies.reinhard_by_image, copies.reinhard_by_slide):
+        folder = make(slides)
+        names = {field.file for field in dataset.scan(slides).itertuples()}
+        assert {path.name for path in folder.iterdir()} == names
+        changed = [images.read_image(folder / file).astype(int) for file in sorted(names)]
+        assert all(image.shape == plain.shape for image in changed)
+        assert np.abs(changed[0] - plain).mean() > 1
+
+
+def test_jittered_views_begin_with_the_image_as_it_is(slides):
+    import jitter
+
+    from breakhis_lib.model import features
+
+    path = sorted(slides.rglob("*.png"))[0]
+    views = jitter.views(path, np.random.default_rng(0))
+    assert views.shape == (8, 299, 299, 3)
+    np.testing.assert_array_equal(views[0], features.prepare(path)[0])
+    apart = np.abs(views[1:].astype(float) - views[0]).mean(axis=(1, 2, 3))
+    assert (apart > 1).all() and (apart < 60).all()
+
+
+def test_what_is_recorded_and_what_is_to_do_is_told():
+    done = subprocess.run([sys.executable, EXPERIMENTS / "reproduce.py", "--list"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "breakhis-subset: Does it hold" in done.stdout
+    assert "In all about" in done.stdout
+
+
+def test_the_runs_that_options_ask_for_are_counted():
+    import reproduce
+
+    runs = reproduce.asked("--magnifications 40,200 --pooled --protocols image,number --seeds 0,1,2 --readings probe")
+    assert len(runs) == 12
+    assert runs[0] == {"magnification": 40, "protocol": "image", "reading": "probe", "seed": 0}
