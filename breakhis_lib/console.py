@@ -99,21 +99,21 @@ def table4(record, reading):
     kind = "SIMULATED slides, " * record.is_simulated()
     kind += "one model for all magnifications, " * record.is_pooled()
     title = f"Table 4, test accuracy in percent: {kind}{record.folder} ({reading})"
-    shown = _table(title, ("magnification", "way", "accuracy", "95 % interval", "runs", "images", "slides"), ("way",))
+    beside = [name for name in ("threshold", *tables.BESIDE) if found[name].notna().any()]
+    shown = _table(title, ("at", "way", "accuracy", "95 % interval", *beside, *tables.COUNTS), ("way",))
     for magnification, rows in found.groupby(level="magnification", sort=False):
         for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
             cells = ["" if number else f"x{magnification}" if magnification else "all", way, f"{row.accuracy:.2f}"]
             if way.startswith("ours"):
-                cells += [
-                    tables.interval(row.low, row.high),
-                    *(f"{row[name]}" for name in ("runs", "images", "slides")),
-                ]
+                cells += [tables.interval(row.low, row.high), *(f"{row[name]:.1f}" for name in beside)]
+                cells += [f"{row[name]}" for name in tables.COUNTS]
             shown.add_row(*cells, end_section=number == len(rows) - 1)
     notes = ["Ours: mean over runs; interval: over slides, or by number over slide numbers."]
+    notes += ["Threshold: accuracy where validation does best, not at one half. Whole slides: by mean probability."]
     if found.index.get_level_values("way").str.startswith("paper").any():
         notes.append("The paper splits by image and prints neither intervals nor counts.")
     shown.caption = "\n".join(notes)
-    _show(shown, 110)
+    _show(shown, 140)
 
 
 def predictions(found, unreadable, classes, record):

@@ -30,6 +30,7 @@ def test_a_confusion_matrix_shows_all_four_counts_in_proportion():
 
 def test_a_hundred_squares_are_a_hundred_and_as_many_violet_as_malignant():
     figure = figures.hundred_squares(pd.Series({"x40": 0.687}))
+    figure.canvas.draw()
     colors = figure.axes[0].collections[0].get_facecolors()
     assert len(colors) == 100
     assert (colors == plt.matplotlib.colors.to_rgba(figures.MALIGNANT)).all(axis=1).sum() == 69

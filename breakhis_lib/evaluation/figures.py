@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn
 from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -26,12 +27,7 @@ def fields(table, titles, columns=4, width=10):
     table: fields, one row an image to show. titles: a text for each. columns: images a row. width: inches.
     Returns the matplotlib figure. Raises InputError as `images.read_image`.
     """
-    figure, axes = _grid(len(table), columns, width, 0.78)
-    for axis, path, title in zip(axes.flat, table.path, titles, strict=False):
-        axis.imshow(images.read_image(path))
-        axis.set_title(title, fontsize=9)
-    figure.tight_layout()
-    return figure
+    return pictures([images.read_image(path) for path in table.path], titles, columns, width)
 
 
 def _grid(count, columns, width, height):
@@ -43,18 +39,17 @@ def _grid(count, columns, width, height):
     return figure, axes
 
 
-def pictures(arrays, titles, width=9):
-    """Show arrays side by side: colour images as they are, single channels in grey, more being darker.
+def pictures(arrays, titles, columns=None, width=9):
+    """Show arrays in a grid: colour images as they are, single channels in grey, more being darker.
 
-    arrays: uint8 (height, width, 3) or float (height, width) each. titles: a text for each. width: inches.
-    Returns the matplotlib figure.
+    arrays: uint8 (height, width, 3) or float (height, width) each. titles: a text for each. columns: images a row,
+    all of them unless told. width: inches. Returns the matplotlib figure.
     """
-    height = arrays[0].shape[0] / arrays[0].shape[1] * width / len(arrays) + 0.4
-    figure, axes = plt.subplots(1, len(arrays), figsize=(width, height), squeeze=False)
-    for axis, array, title in zip(axes.flat, arrays, titles, strict=True):
+    height, breadth = arrays[0].shape[:2]
+    figure, axes = _grid(len(arrays), columns or len(arrays), width, height / breadth + 0.12)
+    for axis, array, title in zip(axes.flat, arrays, titles, strict=False):
         axis.imshow(array, cmap="Greys")
-        axis.set_title(title, fontsize=11)
-        axis.axis("off")
+        axis.set_title(title, fontsize=10)
     figure.tight_layout()
     return figure
 
@@ -90,15 +85,11 @@ def hundred_squares(shares, width=8):
     shares: series, name to share of malignant in [0, 1]. width: inches. Returns the matplotlib figure.
     """
     figure, axes = plt.subplots(1, len(shares), figsize=(width, width / len(shares) + 0.3), squeeze=False)
-    row, column = np.divmod(np.arange(100), 10)
+    look = {"cmap": [BENIGN, MALIGNANT], "vmin": 0, "vmax": 1, "linewidths": 2, "cbar": False, "square": True}
     for axis, (name, share) in zip(axes.flat, shares.items(), strict=True):
-        malignant = round(100 * share)
-        colors = [MALIGNANT] * malignant + [BENIGN] * (100 - malignant)
-        side = 0.6 * 72 * width / len(shares) / 10  # points: squares that leave a gap
-        axis.scatter(column, -row, s=side**2, c=colors, marker="s", linewidths=0)
-        axis.set_title(f"{name}\n{malignant} malignant", fontsize=11)
-        axis.set_aspect("equal")
-        axis.axis("off")
+        squares = np.arange(100).reshape(10, 10) < round(100 * share)
+        seaborn.heatmap(squares, ax=axis, xticklabels=False, yticklabels=False, **look)
+        axis.set_title(f"{name}\n{squares.sum()} malignant", fontsize=11)
     figure.tight_layout()
     return figure
 
@@ -183,10 +174,8 @@ def curves(predictions, width=10):
     for protocol, rows in predictions.groupby("protocol"):
         color = STYLES[protocol][0]
         p = positive_probability(rows)
-        alarms, found, _ = roc_curve(rows.label, p)
-        axes[0].plot(alarms, found, color=color, label=f"by {protocol}")
-        precision, recall, _ = precision_recall_curve(rows.label, p)
-        axes[1].plot(recall, precision, color=color)
+        axes[0].plot(*roc_curve(rows.label, p)[:2], color=color, label=f"by {protocol}")
+        axes[1].plot(*precision_recall_curve(rows.label, p)[1::-1], color=color)
         reliable = calibration.reliability(rows.label, p)
         name = p.name.removeprefix("p_")
         axes[2].plot(reliable.p, reliable.malignant, "o-", color=color, markersize=4)

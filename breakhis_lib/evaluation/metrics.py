@@ -31,14 +31,21 @@ def positive_probability(predictions):
     return predictions[columns[0]]
 
 
+def every_probability(predictions):
+    """The probability of every class, the first one's too: an array of shape (images, classes).
+
+    predictions: data frame with p_<class> for every class but the first, each in [0, 1].
+    """
+    rest = predictions.filter(regex="^p_").to_numpy()
+    return np.column_stack([1 - rest.sum(axis=1), rest])
+
+
 def predicted_label(predictions):
     """The class with the highest probability; of two equal ones the later (p_malignant of 0.5 is malignant).
 
-    predictions: data frame with p_<class> for every class but the first, each in [0, 1].
-    Returns an integer array.
+    predictions: as for `every_probability`. Returns an integer array.
     """
-    rest = predictions.filter(regex="^p_").to_numpy()
-    everything = np.column_stack([1 - rest.sum(axis=1), rest])
+    everything = every_probability(predictions)
     return everything.shape[1] - 1 - everything[:, ::-1].argmax(axis=1)
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 from breakhis_lib import paper
 from breakhis_lib.data.dataset import MAGNIFICATIONS, slide_number
 from breakhis_lib.errors import InputError
-from breakhis_lib.evaluation import metrics, records
+from breakhis_lib.evaluation import decisions, metrics, records
 from breakhis_lib.model import readings
 
+BESIDE = {"balanced": "balanced accuracy", "AUC": "AUC", "whole slides": "slides decided correctly"}  # accuracy
 COUNTS = ["runs", "images", "slides"]
 
 
@@ -58,7 +59,7 @@ def table4(predictions, reading=readings.DEFAULT_READING):
     for magnification in sorted({*printed.index, *tested.magnification}):
         row = {"magnification": magnification, "paper": printed.get(magnification)}
         there = tested[tested.magnification == magnification]
-        for protocol, group in there.groupby("protocol"):
+        for protocol, group in sorted(there.groupby("protocol"), key=lambda pair: len(pair[0])):  # image, slide, number
             rows.append({**row, "protocol": protocol, **_accuracy(group), "majority": _majority(group)})
         if there.empty:
             rows.append({**row, "protocol": None})
@@ -67,25 +68,39 @@ def table4(predictions, reading=readings.DEFAULT_READING):
     return table.reindex(columns=columns).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
+def _beside(rows):
+    """What accuracy leaves out, of two classes, in percent: BESIDE, and accuracy at the threshold of validation."""
+    if len(rows.filter(regex="^p_").columns) > 1 or set(rows.set) < {"validation", "test"}:
+        return {}
+    at = decisions.apply_chosen(rows, lambda label, p: decisions.cheapest_threshold(label, p, 1))
+    tested, found = rows[rows.set == "test"], {"threshold": 1 - (at.missed + at.alarms) / (at.malignant + at.benign)}
+    found |= {name: metrics.estimate(tested, measure, resamples=1).value for name, measure in BESIDE.items()}
+    return {name: 100 * value for name, value in found.items()}
+
+
 def ways(predictions, reading=readings.DEFAULT_READING):
     """Table 4, way by way: what the paper prints, ours by each protocol, and the majority class, one row each.
 
     predictions, reading: as for `table4`. The majority class is that of the images tested; where protocols tested other
     images, there is a row for each. Returns a data frame, index magnification and way; columns accuracy, low and
-    high (percent; 95 % bootstrap over slides), runs, images, slides. The paper prints an accuracy alone, and the
-    majority class needs no run. Raises InputError as `table4`.
+    high as in `table4`, threshold (accuracy at the threshold that does best on each seed's validation images), what
+    stands in BESIDE (all in percent), runs, images, slides. The paper prints an accuracy alone, and the majority class
+    needs no run. Raises InputError as `table4`.
     """
-    rows = {}
+    rows, chosen = {}, of_reading(predictions, reading)
     for magnification, there in table4(predictions, reading).groupby(level="magnification"):
         if there.paper.notna().all():
             rows[(magnification, "paper, by image")] = {"accuracy": there.paper.iloc[0]}
         there = there.droplevel("magnification").dropna(subset="accuracy")
-        rows |= {(magnification, f"ours, by {name}"): row for name, row in there.iterrows()}
+        for name, row in there.iterrows():
+            kept = chosen[(chosen.magnification == magnification) & (chosen.protocol == name)]
+            rows[(magnification, f"ours, by {name}")] = {**row, **_beside(kept)}
         answers = there.assign(accuracy=there.majority)[["accuracy", "images", "slides"]]
         alike = len(answers.drop_duplicates()) == 1
         for name, row in answers[: 1 if alike else None].iterrows():
             rows[(magnification, "majority class" + ("" if alike else f", by {name}"))] = row
-    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=["accuracy", "low", "high", *COUNTS])
+    columns = ["accuracy", "low", "high", "threshold", *BESIDE, *COUNTS]
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
     return table.rename_axis(["magnification", "way"]).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
@@ -189,9 +204,7 @@ def errors(predictions, most=20):
     predictions: test rows. Returns a data frame: file, slide, label, seed and the probability of the true class.
     """
     wrong = predictions[~metrics.is_correct(predictions)]
-    names = ["p_0", *wrong.filter(regex="^p_")]
-    everything = wrong.filter(regex="^p_").assign(p_0=1 - wrong.filter(regex="^p_").sum(axis=1))[names].to_numpy()
-    of_truth = everything[np.arange(len(wrong)), wrong.label]
+    of_truth = metrics.every_probability(wrong)[np.arange(len(wrong)), wrong.label]
     table = wrong[["file", "slide", "label", "seed"]].assign(**{"probability of the truth": of_truth})
     return table.sort_values("probability of the truth", kind="stable").head(most).reset_index(drop=True)
 

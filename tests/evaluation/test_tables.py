@@ -65,3 +65,33 @@ def test_an_audit_under_an_older_name_makes_no_second_column():
     html = report._leakage(runs)
     assert "another magnification" not in html
     assert "20.0" in html
+
+
+def test_a_threshold_from_validation_and_whole_slides_stand_beside_accuracy():
+    label, p = np.array([0, 0, 0, 1, 1, 1]), [0.6, 0.6, 0.7, 0.8, 0.8, 0.9]  # one half calls everything malignant
+    same = {"magnification": 200, "reading": "block14", "seed": 0, "protocol": "slide"}
+    rows = pd.DataFrame({"file": list("abcdef"), "slide": list("aabbcc"), "label": label, "p_malignant": p})
+    rows.loc[2, "slide"] = "a"
+    rows.loc[3, "slide"] = "c"
+    both = pd.concat([rows.assign(set="validation"), rows.assign(set="test")], ignore_index=True).assign(**same)
+    found = tables.ways(both).loc[(200, "ours, by slide")]
+    assert found.accuracy == pytest.approx(50)
+    assert (found.threshold, found.AUC, found.balanced) == (100, 100, 50)
+    assert found["whole slides"] == pytest.approx(50)
+    assert tables.ways(both[both.set == "test"]).threshold.isna().all()
+
+
+def test_by_number_the_interval_is_over_numbers():
+    """Two slides of one number are right and wrong together: as slides they would look twice as many."""
+    label = np.tile([0, 1], 20)
+    slide = [f"{number // 2}{side}" for number in range(20) for side in ("AB", "CD")]
+    right = np.repeat(np.arange(20) % 3 > 0, 2)
+    p = np.where(right, label, 1 - label)
+    rows = pd.DataFrame({"file": slide, "slide": slide, "label": label, "p_malignant": p.astype(float)})
+    rows = rows.assign(magnification=200, reading="block14", seed=0, set="test")
+    rows["slide"] = [f"{100 + place // 2}{'AB' if place % 2 else 'CD'}" for place in range(40)]
+    width = {}
+    for protocol in ("slide", "number"):
+        found = tables.table4(rows.assign(protocol=protocol)).loc[(200, protocol)]
+        width[protocol] = found.high - found.low
+    assert width["number"] > 1.2 * width["slide"]
