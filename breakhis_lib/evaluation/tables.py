@@ -31,9 +31,14 @@ def of_reading(predictions, reading):
 
 def _accuracy(tested):
     """Accuracy with its interval, in percent, over what was kept apart: slides, or numbers; and the counts."""
-    tested = tested.assign(number=tested.slide.map(slide_number))
-    found = metrics.mean_accuracy(tested, "number" if (tested.protocol == "number").all() else "slide")
+    found = metrics.mean_accuracy(*_with_unit(tested))
     return {**{name: 100 * found.pop(name) for name in ("accuracy", "low", "high")}, **found}
+
+
+def _with_unit(rows):
+    """Predictions with slide numbers, and what was kept apart when they were split: number, or slide."""
+    rows = rows.assign(number=rows.slide.map(slide_number))
+    return rows, "number" if (rows.protocol == "number").all() else "slide"
 
 
 def _majority(tested):
@@ -118,11 +123,8 @@ def runs(folders):
         for key, group in predictions.groupby(["magnification", "protocol", "reading"], sort=False):
             held_out, tested = (group[group.set == name] for name in ("validation", "test"))
             right = metrics.is_correct(held_out).groupby(held_out.seed).mean()
-            rows[(record, *key)] = {
-                "validation": 100 * right.mean(),
-                **_accuracy(tested),
-                "majority": _majority(tested),
-            }
+            found = {**_accuracy(tested), "majority": _majority(tested)}
+            rows[(record, *key)] = {"validation": 100 * right.mean(), **found}
     names = ["record", "magnification", "protocol", "reading"]
     columns = ["validation", "accuracy", "low", "high", "majority", *COUNTS]
     table = pd.DataFrame.from_dict(rows, orient="index")[columns]
@@ -170,7 +172,8 @@ def _apart(first, second):
         metrics.paired(*(rows[rows.set == name] for rows in (first, second))) for name in ("validation", "test")
     )
     right = [metrics.is_correct(rows).groupby(rows.seed).mean().mean() for rows in held_out]
-    apart = 100 * metrics.paired_difference(*tested)
+    (one, unit), (other, _) = map(_with_unit, tested)
+    apart = 100 * metrics.paired_difference(one, other, unit=unit)
     counts = {name: tested[0][column].nunique() for name, column in (("images", "file"), ("slides", "slide"))}
     return {
         "validation": 100 * (right[0] - right[1]),
