@@ -112,7 +112,7 @@ def weights(path: Annotated[Path | None, typer.Argument(help="A file of your own
     output.print(f"{file}: {len(tensors)} tensors, {numbers:,} numbers, digest verified.")
 
 
-PROTOCOLS = "How to split: image, slide, number, official; default: image and, where slides are known, slide."
+PROTOCOLS = "How to split: image, slide, number, official; default: all that differ but the last."
 READINGS = (
     'Readings of "top four layers": block14, last4, sepconv4, block13, blocks4, probe; or a control: logistic '
     "(regression on the frozen features), colour (on the stain's colour alone)."

@@ -39,6 +39,13 @@ def _grid(count, columns, width, height):
     return figure, axes
 
 
+def _tidy(figure):
+    """No frame at the top and the right, and nothing that overlaps."""
+    seaborn.despine(figure)
+    figure.tight_layout()
+    return figure
+
+
 def pictures(arrays, titles, columns=None, width=9):
     """Show arrays in a grid: colour images as they are, single channels in grey, more being darker.
 
@@ -50,8 +57,7 @@ def pictures(arrays, titles, columns=None, width=9):
     for axis, array, title in zip(axes.flat, arrays, titles, strict=False):
         axis.imshow(array, cmap="Greys")
         axis.set_title(title, fontsize=10)
-    figure.tight_layout()
-    return figure
+    return _tidy(figure)
 
 
 def table4(table, width=7):
@@ -72,11 +78,9 @@ def table4(table, width=7):
     axis.set_yticks(range(len(magnifications)), [f"x{magnification}" for magnification in magnifications])
     axis.invert_yaxis()
     axis.set_xlabel("test accuracy in percent (line: 95 % interval over slides)")
-    axis.spines[["top", "right"]].set_visible(False)
     told = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     axis.legend(told.values(), told, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=5, fontsize=8, frameon=False)
-    figure.tight_layout()
-    return figure
+    return _tidy(figure)
 
 
 def hundred_squares(shares, width=8):
@@ -90,8 +94,7 @@ def hundred_squares(shares, width=8):
         squares = np.arange(100).reshape(10, 10) < round(100 * share)
         seaborn.heatmap(squares, ax=axis, xticklabels=False, yticklabels=False, **look)
         axis.set_title(f"{name}\n{squares.sum()} malignant", fontsize=11)
-    figure.tight_layout()
-    return figure
+    return _tidy(figure)
 
 
 def confusion(matrix, names, width=6):
@@ -119,9 +122,8 @@ def confusion(matrix, names, width=6):
         axis.text(left + share / 2, 1.03, f"{matrix[truth].sum()} {names[truth]}", ha="center", color=color)
         left += share
     axis.set(xlim=(0, 1), ylim=(0, 1.1), ylabel="share of the class", xticks=[])
-    axis.spines[["top", "right", "bottom"]].set_visible(False)
-    figure.tight_layout()
-    return figure
+    axis.spines["bottom"].set_visible(False)
+    return _tidy(figure)
 
 
 def slides_correct(shares, names, width=7):
@@ -138,9 +140,7 @@ def slides_correct(shares, names, width=7):
         axis.plot(group.index, group.correct, "o", color=color, markersize=6)
         axis.text(group.index[0], 1.07, f"{len(group)} {names[label]} slides", color=color)
     axis.set(xlabel="test slides", ylabel="share of images correct", xticks=[], ylim=(-0.05, 1.2), yticks=[0, 0.5, 1])
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return figure
+    return _tidy(figure)
 
 
 def activation_maps(maps, paths, titles, columns=3, width=9):
@@ -186,7 +186,4 @@ def curves(predictions, width=10):
     axes[1].set(xlabel="sensitivity (recall)", ylabel="precision", title="precision and recall", ylim=(0, 1.05))
     axes[2].set(xlabel=f"probability of {name}", ylabel=f"share {name}", title="reliability")
     axes[0].legend(frameon=False, loc="lower right")
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return figure
+    return _tidy(figure)

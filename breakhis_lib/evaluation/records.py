@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 from pathlib import Path
 
 import filelock
@@ -281,7 +282,6 @@ def versions():
 def machine():
     """What the results were computed on: operating system, processor, memory in GiB, and threads at hand."""
     listed, memory = Path("/proc/cpuinfo"), psutil.virtual_memory().total / 2**30
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    processor = next(named, platform.processor() or platform.machine())
+    named = re.search(r"model name\s*: (.+)", listed.read_text(encoding="utf-8") if listed.exists() else "")
+    processor = named[1] if named else platform.processor() or platform.machine()
     return {"system": platform.platform(), "processor": processor, "memory": round(memory), "threads": os.cpu_count()}

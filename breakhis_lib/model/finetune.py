@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.class_weight import compute_class_weight
 
 from breakhis_lib.data import dataset, frames, splits
 from breakhis_lib.errors import InputError
@@ -97,12 +98,13 @@ def train(
     )
     told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, dict(logs)))
     callbacks = [stop, keras.callbacks.TerminateOnNaN(), told]
-    weights = _class_weights(labels[rows["train"]], len(classes)) if settings.class_weights else None
+    known = labels[rows["train"]]
+    weights = compute_class_weight("balanced", classes=np.unique(known), y=known) if settings.class_weights else None
     history = head.fit(
         batches["train"],
         validation_data=batches["validation"],
         epochs=settings.epochs,
-        class_weight=weights,
+        class_weight=weights if weights is None else dict(enumerate(weights)),
         callbacks=callbacks,
         shuffle=False,  # _Batches does, from its own seed; Keras would draw from Python's global one
         verbose=0,
@@ -132,8 +134,3 @@ def predict(head, features, batch_size=32):
     """The head's probabilities for all features (their first view): an array of shape (fields, classes)."""
     everything = np.arange(len(features))
     return head.predict(_Batches(features, everything, everything, batch_size), verbose=0)
-
-
-def _class_weights(labels, classes):
-    counts = np.bincount(labels, minlength=classes)
-    return {label: len(labels) / (classes * count) for label, count in enumerate(counts)}

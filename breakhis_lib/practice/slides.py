@@ -4,10 +4,12 @@ What is simulated: haematoxylin and eosin stained breast tissue of eight subtype
 the camera. What is not: anything measured on a patient. The images teach how a classifier is trained
 and judged; they are no model of disease and of no diagnostic value, and every file says so.
 
-One tissue is laid out a slide, in micrometres (`practice_tissue`), and photographed at four
+One tissue is laid out a slide, in micrometres (`practice.tissue`), and photographed at four
 magnifications: a field's pixel is 20 / magnification micrometres wide, which is a choice made here,
-not a property of BreakHis. Light is absorbed stain by stain (Beer and Lambert's law; Ruifrok and
-Johnston 2001), so that each slide has its own stains, as in a laboratory.
+not a property of BreakHis. Some patients have two slides, as there: every third slide of a subtype is
+another piece of the tumour of the first, stained on another day, and bears its number and a B. Light
+is absorbed stain by stain (Beer and Lambert's law; Ruifrok and Johnston 2001), so that each slide has
+its own stains, as in a laboratory.
 """
 
 import math
@@ -31,6 +33,7 @@ from breakhis_lib.practice.tissue import EPITHELIAL, MOST_FIELDS, RED_CELL, STEP
 
 FIELD_HEIGHT, FIELD_WIDTH = 460, 700  # pixels, as in BreakHis
 MOST_SLIDES = 100
+SISTERS = 3  # of so many slides of a subtype the first and the last are of one patient
 GRAIN_SIZES = (2.6, 0.6, 45.0, 9.0)  # micrometres: outlines, chromatin, unevenness, waves of the fibres
 HABITS = tissue_model.numbers_of("habits.csv")  # habit of a stain or a camera: (least, most), drawn in this order
 MODEL = "breakhis_lib.practice, model 1"
@@ -78,12 +81,13 @@ def slide(seed, number):
     """Make one slide.
 
     seed: integer, 0 or more. number: 90001 to 90800; the eight subtypes take turns, so that 90001 is
-    always an adenosis. Returns a Slide. Raises InputError on a seed or number out of range.
+    always an adenosis; of each subtype every third is of the patient two before it. Returns a Slide. Raises InputError
+    on a seed or number out of range.
     """
     _check_whole("seed", seed, 0, 2**63 - 1)
     _check_whole("number", number, FIRST_SIMULATED, FIRST_SIMULATED + MOST_SLIDES * len(SUBTYPES) - 1)
     subtype = list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
-    traits = tissue_model.draw_traits(seed, number, subtype)
+    traits = tissue_model.draw_traits(seed, _patient(number), subtype)
     tissue = tissue_model.grow(seed, number, subtype, traits)
     grain = stream(seed, number, "grain").standard_normal((4, 256, 256)).astype(np.float32)
     fibres = stream(seed, number, "fibres").standard_normal((2, 512, 512))
@@ -92,6 +96,12 @@ def slide(seed, number):
     stain = _draw_stain(seed, number)
     label = "benign" if subtype in BENIGN_SUBTYPES else "malignant"
     return Slide(seed, number, subtype, label, traits, stain, tissue, grain, fibres)
+
+
+def _patient(number):
+    """The number that the slide of a number bears: its own, or of every third of a subtype that of two before."""
+    turn = (number - FIRST_SIMULATED) // len(SUBTYPES)
+    return number - 2 * len(SUBTYPES) if turn % SISTERS == SISTERS - 1 else number
 
 
 def _draw_stain(seed, number):
@@ -297,8 +307,6 @@ def make(
             _check_choice(name, value, known)
     workers = min(2, os.cpu_count() or 1) if workers is None else workers
     _check_whole("workers", workers, 1, 64)
-    if progress is not None and not callable(progress):
-        raise InputError(f"progress is {progress!r}; a function of (done, total) was expected. Leave it out for none.")
     numbers = [
         FIRST_SIMULATED + turn * len(SUBTYPES) + place
         for turn in range(slides_per_subtype)
@@ -326,6 +334,8 @@ def _refuse_other_images(folder):
         name = dataset.parse_name(path.name)
         if path.suffix.lower() in images.EXTENSIONS and not (name and dataset.is_simulated(name)):
             raise InputError(f"{folder} holds {path.name}, which is no practice slide; name a folder of their own.")
+        if name and name["slide"].isdigit() and _patient(int(name["slide"])) != int(name["slide"]):
+            path.unlink()  # drawn by an earlier version, which knew no second slide of a patient
 
 
 def _make_slide(job):
@@ -345,8 +355,8 @@ def _make_slide(job):
 def image_path(folder, number, magnification, sequence):
     """Path of one image below `folder`, in BreakHis' layout; the year of a simulated slide is 00."""
     subtype = list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
-    side = "B" if subtype in BENIGN_SUBTYPES else "M"
-    return Path(folder) / dataset.official_path(f"SOB_{side}_{subtype}-00-{number}-{magnification}-{sequence:03d}.png")
+    side, slide = "B" if subtype in BENIGN_SUBTYPES else "M", f"{_patient(number)}{'B' * (_patient(number) != number)}"
+    return Path(folder) / dataset.official_path(f"SOB_{side}_{subtype}-00-{slide}-{magnification}-{sequence:03d}.png")
 
 
 def _is_complete(path, seed):

@@ -139,6 +139,26 @@ def test_stain_does_not_know_the_class():
     assert np.all(np.abs(difference) < 4 * stains.std(axis=0) / np.sqrt(100))  # four standard errors
 
 
+def test_some_patients_have_two_slides_of_one_tumour(tmp_path):
+    first, last, other = (practice.slide(2026, 90001 + 8 * turn) for turn in (0, 2, 1))
+    assert first.traits == last.traits != other.traits
+    assert first.stain.haematoxylin != last.stain.haematoxylin
+    assert first.tissue.nuclei.shape != last.tissue.nuclei.shape
+    practice.make(tmp_path, 3, 3, images_per_magnification=1, magnifications=40, subtypes="A", workers=1)
+    names = sorted(dataset.parse_name(path.name)["slide"] for path in tmp_path.rglob("*.png"))
+    assert names == ["90001", "90001B", "90009"]
+    assert dataset.slide_number("90001B") == "90001"
+
+
+def test_a_slide_of_an_earlier_version_goes(tmp_path):
+    call = {"slides_per_subtype": 1, "images_per_magnification": 1, "magnifications": 40, "subtypes": "A", "workers": 1}
+    practice.make(tmp_path, **call)
+    kept = next(tmp_path.rglob("*.png"))
+    kept.with_name("SOB_B_A-00-90017-40-001.png").write_bytes(kept.read_bytes())
+    practice.make(tmp_path, **call)
+    assert [path.name for path in tmp_path.rglob("*.png")] == [kept.name]
+
+
 def test_an_interrupted_make_continues(tmp_path, monkeypatch):
     call = {"seed": 3, "slides_per_subtype": 1, "images_per_magnification": 3, "subtypes": "A", "workers": 1}
     real, made = practice.render, []
@@ -179,7 +199,6 @@ def test_an_interrupted_make_continues(tmp_path, monkeypatch):
         ("magnifications", ()),
         ("subtypes", ("A", "XX")),
         ("workers", 0),
-        ("progress", 3),
     ],
 )
 def test_make_names_the_bad_value(tmp_path, name, value):
