@@ -26,10 +26,10 @@ class Plan(NamedTuple):
     """What to run: every combination of these, with the same settings.
 
     magnifications: () for all that the folder has. protocols: of `splits.draw`; () for image and slide, and number
-    where some slides share one, or image alone where nothing says which slide an image is from. readings: names in
-    `readings.READINGS`, or the controls in `readings.METHODS`. size: (height, width) in pixels. shuffle: "", or whose
-    labels are shuffled as a control (image or slide). pooled: train one model on all magnifications together, and test
-    it on each by itself, instead of one a magnification.
+    where some slides share one and it can be drawn, or image alone where nothing says which slide an image is from.
+    readings: names in `readings.READINGS`, or the controls in `readings.METHODS`. size: (height, width) in pixels.
+    shuffle: "", or whose labels are shuffled as a control (image or slide). pooled: train one model on all
+    magnifications together, and test it on each by itself, instead of one a magnification.
     """
 
     magnifications: tuple = ()
@@ -95,7 +95,8 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
     watcher.say(_what_is_used(everything, left_out))
     if not plan.protocols:
         alone = everything.slide.equals(everything.file)
-        share = everything.number.nunique() < everything.slide.nunique()
+        enough = everything.groupby(["magnification", "label"]).number.nunique().min() >= len(splits.SETS)
+        share = enough and everything.number.nunique() < everything.slide.nunique()
         plan = plan._replace(protocols=("image",) if alone else ("image", "slide", "number")[: 2 + share])
         if alone:
             watcher.say("By slide is left out: nothing says which slide or patient an image is from (--groups would).")

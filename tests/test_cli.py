@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from breakhis_lib import practice
 from breakhis_lib.data import dataset
 from breakhis_lib.evaluation import records
 from tests.conftest import cache_in
@@ -144,6 +145,18 @@ def test_one_model_for_all_magnifications_is_tested_on_each(slides, ready, tmp_p
     renamed = shutil.copy(next(slides.rglob(trained_at_40)), tmp_path / "renamed.png")
     said = flat(breakhis("predict", renamed, "--results", folder, "--magnification", "200").stdout)
     assert f"its {predictions.query('protocol == @protocol and file == @trained_at_40').set.iloc[0]} set" in said
+
+
+@pytest.mark.weights
+def test_by_number_is_split_too_where_slides_share_one(ready, tmp_path):
+    few = {"images_per_magnification": 1, "magnifications": 40, "workers": 1}
+    practice.make(tmp_path / "four", slides_per_subtype=3, subtypes=("A", "F", "DC", "LC"), **few)
+    practice.make(tmp_path / "two", slides_per_subtype=3, subtypes=("A", "DC"), **few)  # three slides, two numbers
+    for name, protocols in (("four", ["image", "number", "slide"]), ("two", ["image", "slide"])):
+        asked = ("--readings", "colour", "--seeds", "0", "--results", tmp_path / "record" / name)
+        result = breakhis("run", "--data", tmp_path / name, *asked)
+        assert result.returncode == 0, result.stderr
+        assert sorted(records.Record(tmp_path / "record" / name).predictions().protocol.unique()) == protocols
 
 
 @pytest.mark.weights
