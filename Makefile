@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 VENV ?= .venv
 BIN = $(VENV)/bin
 BUILD = _build
-RUN = $(BUILD)/results/practice
+RUN = $(BUILD)/results/practice-112
 TIMES ?= $(BUILD)/chapters.csv
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(TIMES) --nbval \
 	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg

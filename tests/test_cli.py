@@ -1,5 +1,6 @@
-"""The command line as a user meets it: every command run in a process of its own."""
+"""The command line as a user meets it."""
 
+import io
 import json
 import os
 import re
@@ -7,14 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from breakhis_lib import practice
+from breakhis_lib import cli, practice
 from breakhis_lib.data import dataset
 from breakhis_lib.evaluation import records
 from tests.conftest import cache_in
@@ -23,12 +26,30 @@ COMMAND = Path(sys.executable).with_name("breakhis")
 QUICK = ["--size", "96", "--epochs", "2", "--magnifications", "200", "--seeds", "0"]
 
 
+class Result(NamedTuple):
+    """What a command ended with."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def breakhis(*arguments, cwd=None):
-    result = subprocess.run(
-        [COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"}
-    )
-    assert "Traceback" not in result.stderr
-    return result
+    """Run a command as its console script does, in this process: loading Keras takes each new one seconds."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    stop = signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd or Path.cwd())
+        patch.setenv("COLUMNS", "160")
+        patch.setattr(sys, "argv", ["breakhis", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            signal.signal(signal.SIGINT, stop)
+    assert "Traceback" not in err.getvalue()
+    return Result(code, out.getvalue(), err.getvalue())
 
 
 def flat(text):
