@@ -1,6 +1,5 @@
 """What made results/: its questions, its splits and its copies of images."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -81,11 +80,17 @@ def test_jittered_views_begin_with_the_image_as_it_is(slides):
     assert (apart > 1).all() and (apart < 60).all()
 
 
-def test_what_is_recorded_and_what_is_to_do_is_told():
-    done = subprocess.run([sys.executable, EXPERIMENTS / "reproduce.py", "--list"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "breakhis-subset: Does it hold" in done.stdout
-    assert "In all about" in done.stdout
+def test_what_is_recorded_and_what_is_to_do_is_told(monkeypatch, capsys):
+    import reproduce
+
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", "--check"])
+    with pytest.raises(SystemExit) as end:
+        reproduce.main()
+    told = capsys.readouterr().out
+    assert "breakhis-subset: Does it hold" in told
+    assert "In all about" in told
+    assert end.value.code == int("to do" in told)
 
 
 def test_the_runs_that_options_ask_for_are_counted():
@@ -94,3 +99,36 @@ def test_the_runs_that_options_ask_for_are_counted():
     runs = reproduce.asked("--magnifications 40,200 --pooled --protocols image,number --seeds 0,1,2 --readings probe")
     assert len(runs) == 12
     assert runs[0] == {"magnification": 40, "protocol": "image", "reading": "probe", "seed": 0}
+
+
+@pytest.mark.weights
+def test_depths_are_read_from_one_pass_and_heads_end_where_they_say(slides, ready, tmp_path, monkeypatch):
+    import depth
+
+    from breakhis_lib.model import features, finetune, readings
+
+    monkeypatch.setattr(features, "SIZE", (96, 96))
+    monkeypatch.setattr(readings, "SIZE", (96, 96))
+    monkeypatch.setattr(features.prepare, "__defaults__", ((96, 96), 1))
+    fields = dataset.add_digests(dataset.select(dataset.scan(slides), 200))
+    found = depth.averages(fields, tmp_path / "kept.npz")
+    assert list(found) == [2, 3, 4, 6, 8, 10, 12, 13, 14]
+    assert [array.shape[1] for array in found.values()] == [128, 256, 728, 728, 728, 728, 728, 1024, 2048]
+    top, _ = features.extract(fields, "probe", size=(96, 96), precision="float32")
+    np.testing.assert_allclose(found[14], top.take(range(len(fields))), atol=1e-4)
+    np.testing.assert_array_equal(depth.averages(fields, tmp_path / "kept.npz")[6], found[6])  # not computed again
+
+    trunk, head = depth.cut(6)
+    kept = depth.embedded(trunk, fields)
+    assert {variable.path.split("/")[-2].split("_")[0] for variable in head.trainable_variables} == {
+        "block6",
+        "softmax",
+    }
+    settings = readings.Settings(epochs=1)
+    sets = splits.draw(fields, "image", 0)
+    trained = finetune.train(kept, fields, sets, settings=settings, size=(96, 96), head=head)
+    plain = kept.take(range(len(fields))).mean(axis=(1, 2))
+    assert plain.shape[1] == 728
+    assert trained.predictions.p_malignant.between(0, 1).all()
+    table = depth.by_slide(trained.predictions, fields)
+    assert table.images.sum() == (sets != "train").sum()
