@@ -96,8 +96,7 @@ def table4(record, reading):
     from breakhis_lib.evaluation import tables
 
     found = tables.ways(record.predictions(), reading)
-    kind = "SIMULATED slides, " * record.is_simulated()
-    kind += "one model for all magnifications, " * record.is_pooled()
+    kind = "SIMULATED slides, " * record.is_simulated() + "one model for all magnifications, " * record.is_pooled()
     title = f"Table 4, test accuracy in percent: {kind}{record.folder} ({reading})"
     beside = [name for name in ("threshold", *tables.BESIDE) if found[name].notna().any()]
     shown = _table(title, ("at", "way", "accuracy", "95 % interval", *beside, *tables.COUNTS), ("way",))

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests import site
 from tests.page_rules import ROOT
@@ -31,6 +32,21 @@ def test_no_link_leads_nowhere():
 @pytest.mark.parametrize("name", site.table_of_contents())
 def test_a_page_looks_right_without_network(name):
     assert site.seen(BUILT, [name]) == []
+
+
+@needs_browser
+def test_the_ledger_leaves_the_rows_of_one_verdict():
+    sandbox = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=site.browser(), args=sandbox)
+        page = chromium.new_page(viewport={"width": 390, "height": 800})
+        page.goto((BUILT / "chapters" / "claim_ledger.html").as_uri())
+        verdicts = page.locator("table.ledger tbody tr td:last-child").all_inner_texts()
+        for chosen in ("undecided", ""):
+            page.get_by_label("Show").select_option(chosen)
+            shown = [cell for cell in page.locator("table.ledger tbody tr td:last-child").all() if cell.is_visible()]
+            assert len(shown) == sum(chosen in ("", verdict.strip()) for verdict in verdicts) > 0
+        chromium.close()
 
 
 def broken(tmp_path, old, new, name="chapters/about"):

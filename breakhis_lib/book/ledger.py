@@ -1,11 +1,12 @@
 """The claim ledger: what the paper says, row by row, and what this course measured or found."""
 
 from html import escape
+from importlib import resources
 
 import pandas as pd
 
 from breakhis_lib import paper
-from breakhis_lib.book.claims import EVIDENCE, NO_DATA, Finding
+from breakhis_lib.book.claims import EVIDENCE, NO_DATA, VERDICTS, Finding
 
 PLACES = (
     *("abstract", "section 1", "section 2", "Table 1", "section 3", "section 4", "Figure 1"),
@@ -31,7 +32,7 @@ def table():
 
 
 def as_html(ledger):
-    """The ledger as a table for a page: each verdict is a link to where the book shows its evidence."""
+    """The ledger as a table for a page, with a choice of verdicts; each links to where the book shows its evidence."""
     data = ledger.data.map(lambda data: "" if data == NO_DATA else f". <em>{escape(data)}</em>")
     shown = {
         "Where": ledger.place.map(escape),
@@ -40,4 +41,7 @@ def as_html(ledger):
         "Verdict": [f'<a href="{escape(row.page)}">{row.verdict}</a>' for row in ledger.itertuples()],
     }
     with pd.option_context("display.max_colwidth", None):
-        return pd.DataFrame(shown).to_html(index=False, escape=False, border=0, classes="ledger")
+        table = pd.DataFrame(shown).to_html(index=False, escape=False, border=0, classes="ledger")
+    names = "".join(f"<option>{name}</option>" for name in VERDICTS)
+    choice = resources.files(__package__).joinpath("ledger.html").read_text(encoding="utf-8")
+    return choice.replace("OPTIONS", names) + table

@@ -112,11 +112,7 @@ def confusion(matrix, names, width=6):
         for bottom, height, answer in ((0, right, truth), (right, 1 - right, 1 - truth)):
             shade = 1.0 if answer == truth else 0.25
             axis.bar(left, height, share, bottom, align="edge", color=(color, shade), edgecolor="white", linewidth=2)
-            words = (
-                f"{matrix[truth, answer]} called\n{names[answer]}"
-                if height > 0.1
-                else f"{matrix[truth, answer]} called {names[answer]}"
-            )
+            words = f"{matrix[truth, answer]} called{chr(10) if height > 0.1 else ' '}{names[answer]}"
             ink = "white" if answer == truth else "black"
             axis.text(left + share / 2, bottom + height / 2, words, ha="center", va="center", color=ink, fontsize=10)
         axis.text(left + share / 2, 1.03, f"{matrix[truth].sum()} {names[truth]}", ha="center", color=color)

@@ -88,8 +88,7 @@ def _protocol(name, predictions, classes):
     found = metrics.summary(tested, positive=positive)
     images, accuracy = tested.file.nunique(), found.value["accuracy"]
     shown = found.copy()
-    wilson = metrics.wilson(round(accuracy * images), images)
-    shown.loc["accuracy, were images independent (Wilson)"] = [accuracy, *wilson]
+    shown.loc["accuracy, as if independent (Wilson)"] = [accuracy, *metrics.wilson(round(accuracy * images), images)]
     numbered = tested.assign(number=tested.slide.map(dataset.slide_number))
     of_breakhis = tested.magnification.iat[0] != dataset.NO_MAGNIFICATION  # elsewhere a group's name has no grammar
     if of_breakhis and numbered.number.nunique() < tested.slide.nunique():  # these may be of one patient
@@ -161,7 +160,10 @@ def _html(table, caption, index=True, decimals=3, of=None):
     lines = []
     for row in table.itertuples(index=False):
         texts = [_text(value, decimals, name) for name, value in zip(table.columns, row, strict=True)]
-        cells = [f"<td{_left(value)}>{escape(text)}</td>" for text, value in zip(texts[1:], row[1:], strict=True)]
+        cells = [
+            f'<td class="{"text" * isinstance(value, str)}">{escape(text)}</td>'
+            for text, value in zip(texts[1:], row[1:], strict=True)
+        ]
         lines.append(f'<tr><th scope="row">{escape(texts[0])}</th>{"".join(cells)}</tr>')
     return Markup(
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
@@ -175,10 +177,6 @@ def _text(value, decimals, column):
     if not isinstance(value, float):
         return str(value)
     return f"{value:g}" if column in ("prevalence", "ratio") else f"{value:.{decimals}f}"
-
-
-def _left(value):
-    return ' class="text"' if isinstance(value, str) else ""
 
 
 def _svg(figure):

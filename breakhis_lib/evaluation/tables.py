@@ -196,8 +196,7 @@ def prevalences(found, shares=(0.01, 0.1, 0.3)):
     found: what `metrics.summary` returns. shares: of malignant images, in (0, 1). Returns a data frame, index
     prevalence, columns PPV and NPV.
     """
-    sensitivity, specificity = found.value["sensitivity"], found.value["specificity"]
-    ppv, npv = metrics.predictive_values(sensitivity, specificity, np.array(shares))
+    ppv, npv = metrics.predictive_values(*found.value[["sensitivity", "specificity"]], np.array(shares))
     return pd.DataFrame({"PPV": ppv, "NPV": npv}, index=pd.Index(shares, name="prevalence"))
 
 

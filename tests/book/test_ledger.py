@@ -52,8 +52,9 @@ def test_every_claim_has_evidence_and_no_evidence_is_without_a_claim():
 def test_the_verdict_on_table_4_follows_the_interval(monkeypatch):
     index = pd.MultiIndex.from_product([[40], ["image", "slide"]], names=["magnification", "protocol"])
     row = {"paper": 96.47, "accuracy": 95.0, "majority": 50.0, "runs": 1, "images": 9, "slides": 3}
-    for high, verdict in ((96.0, "not reproduced"), (97.0, "reproduced")):
-        table = pd.DataFrame([{**row, "low": 90.0, "high": high}] * 2, index=index)
+    within, across, beyond = (92.0, 97.0), (90.0, 97.0), (80.0, 91.0)
+    for (low, high), verdict in ((within, "reproduced"), (across, "undecided"), (beyond, "not reproduced")):
+        table = pd.DataFrame([{**row, "low": low, "high": high}] * 2, index=index)
         monkeypatch.setattr(claims, "_table4", lambda table=table: table)
         assert claims.EVIDENCE["table4"]("table4-40").verdict == verdict
 
