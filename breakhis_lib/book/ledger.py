@@ -41,7 +41,7 @@ def as_html(ledger):
         "Verdict": [f'<a href="{escape(row.page)}">{row.verdict}</a>' for row in ledger.itertuples()],
     }
     with pd.option_context("display.max_colwidth", None):
-        table = pd.DataFrame(shown).to_html(index=False, escape=False, border=0, classes="ledger")
+        table = pd.DataFrame(shown).to_html(index=False, escape=False, border=0, justify="left", classes="ledger")
     names = "".join(f"<option>{name}</option>" for name in VERDICTS)
     choice = resources.files(__package__).joinpath("ledger.html").read_text(encoding="utf-8")
     return choice.replace("OPTIONS", names) + table
