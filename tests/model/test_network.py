@@ -120,7 +120,7 @@ def test_softmax_over_more_classes(tensors, pixels):
         ({"reading": "top4"}, "top4.*block14"),
         ({"classes": 1}, "1 class"),
         ({"batch_norm": "frozen"}, "frozen"),
-        ({"dropout": 1.0}, "dropout 1.0"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
         ({"size": (64, 299)}, "64x299"),
     ],
 )
