@@ -79,9 +79,9 @@ def test_the_committed_record_backs_the_chapters():
     assert len(counts) == 2 * len(info["runs"])
 
 
-def readme_rows():
-    """The lines of the README's table of results, computed from the record."""
-    table = tables.table4(records.Record(ROOT / "results" / "breakhis-subset").predictions())
+def readme_rows(name):
+    """The lines of a table of results in the README, computed from its record."""
+    table = tables.table4(records.Record(ROOT / "results" / name).predictions())
     rows = []
     for (magnification, protocol), row in table.dropna(subset="accuracy").iterrows():
         figures = f"{row.accuracy:.1f} ({tables.interval(row.low, row.high)})"
@@ -99,9 +99,10 @@ def readme_rows():
     return rows
 
 
-def test_the_readme_prints_what_the_record_holds():
+@pytest.mark.parametrize(("name", "count"), [("breakhis-subset", 6), ("unseen/breakhis-subset", 9)])
+def test_the_readme_prints_what_the_record_holds(name, count):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = readme_rows()
-    assert len(rows) == 6
+    rows = readme_rows(name)
+    assert len(rows) == count
     for row in rows:
         assert row in text
