@@ -95,8 +95,9 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
     watcher.say(_what_is_used(everything, left_out))
     if not plan.protocols:
         alone = everything.slide.equals(everything.file)
-        enough = everything.groupby(["magnification", "label"]).number.nunique().min() >= len(splits.SETS)
-        share = enough and everything.number.nunique() < everything.slide.nunique()
+        asked = everything[everything.magnification.isin(plan.magnifications or everything.magnification)]
+        enough = asked.groupby(["magnification", "label"]).number.nunique().min() >= len(splits.SETS)
+        share = enough and asked.number.nunique() < asked.slide.nunique()
         plan = plan._replace(protocols=("image",) if alone else ("image", "slide", "number")[: 2 + share])
         if alone:
             watcher.say("By slide is left out: nothing says which slide or patient an image is from (--groups would).")
@@ -107,14 +108,7 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
     watcher.say(f"Device: {backend.device()}")
     imagenet.load(weights, watcher.say)
     record = records.Record(results)
-    session = {
-        "command": command,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": records.versions(),
-        **records.machine(),
-        "device": backend.device(),
-        "seconds before the first run": round(time.monotonic() - started, 1),
-    }
+    about = {**session(command), "seconds before the first run": round(time.monotonic() - started, 1)}
     classes = dataset.class_names(everything)
     as_run = {"size": list(plan.size), "precision": STORED, "shuffled labels": plan.shuffle}
     of_each = pd.concat(parts).groupby("magnification")
@@ -128,12 +122,21 @@ def run(data, results, plan=None, weights=None, groups=None, command="", watcher
         "data": {str(name): {"images": len(rows), "sha256": dataset.data_digest(rows)} for name, rows in of_each},
     }
     with record.session(watcher.say):
-        record.begin(session, **same)
+        record.begin(about, **same)
         try:
             _all_runs(record, parts, plan, weights, watcher, executor)
         finally:
             _HELD.clear()
     return record
+
+
+def session(command):
+    """What a record keeps of a session: the command, when, with which versions, and on what."""
+    from breakhis_lib.model import backend
+
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    about = {"command": command, "date": date, "versions": records.versions(), **records.machine()}
+    return {**about, "device": backend.device()}
 
 
 def _what_is_used(fields, left_out):

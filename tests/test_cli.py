@@ -172,9 +172,11 @@ def test_one_model_for_all_magnifications_is_tested_on_each(slides, ready, tmp_p
 def test_by_number_is_split_too_where_slides_share_one(ready, tmp_path):
     few = {"images_per_magnification": 1, "magnifications": 40, "workers": 1}
     practice.make(tmp_path / "four", slides_per_subtype=3, subtypes=("A", "F", "DC", "LC"), **few)
+    practice.make(tmp_path / "four", slides_per_subtype=3, subtypes=("A", "DC"), **{**few, "magnifications": 200})
     practice.make(tmp_path / "two", slides_per_subtype=3, subtypes=("A", "DC"), **few)  # three slides, two numbers
     for name, protocols in (("four", ["image", "number", "slide"]), ("two", ["image", "slide"])):
         asked = ("--readings", "colour", "--seeds", "0", "--results", tmp_path / "record" / name)
+        asked += ("--magnifications", "40")  # of what is not asked for there may be too little
         result = breakhis("run", "--data", tmp_path / name, *asked)
         assert result.returncode == 0, result.stderr
         assert sorted(records.Record(tmp_path / "record" / name).predictions().protocol.unique()) == protocols
