@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from skimage import color
+from skimage.util import img_as_ubyte
 from torchstain.numpy.normalizers import NumpyMacenkoNormalizer, NumpyReinhardNormalizer
 
 from breakhis_lib.data import dataset, images
@@ -40,18 +41,18 @@ def sub_types(data):
 
 def grey(data):
     """Every image without its colour: luminance in all three channels."""
-    return _one_by_one(data, "grey", lambda pixels: np.repeat(_bytes(color.rgb2gray(pixels))[..., None], 3, axis=2))
+    return _one_by_one(
+        data, "grey", lambda pixels: np.repeat(img_as_ubyte(color.rgb2gray(pixels))[..., None], 3, axis=2)
+    )
 
 
 def one_storage(data):
     """All images brought to one size and one compression, so that how an image was stored cannot tell them apart."""
     folder = COPIES / "one-storage"
-    for field in _fields(data, MAGNIFICATIONS).itertuples():
+    for field in of_magnifications(data, MAGNIFICATIONS).itertuples():
         path = folder / f"{Path(field.file).stem}.jpg"
-        if not path.exists():
-            small = images.resize(images.read_image(field.path), STORED)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(small).save(path, quality=QUALITY)
+        how = {"format": "JPEG", "quality": QUALITY}
+        _save(lambda field=field: images.resize(images.read_image(field.path), STORED), path, **how)
     return folder
 
 
@@ -86,24 +87,25 @@ def _macenko(pixels):
 def _reinhard(data):
     """A function that normalises towards the first image by name, whatever its class."""
     normalizer = NumpyReinhardNormalizer()
-    normalizer.fit(images.read_image(_fields(data, MAGNIFICATIONS).path.iloc[0]))
+    normalizer.fit(images.read_image(of_magnifications(data, MAGNIFICATIONS).path.iloc[0]))
     return lambda pixels: np.clip(normalizer.normalize(pixels), 0, 255).astype(np.uint8)
 
 
-def _fields(data, magnifications):
+def of_magnifications(data, magnifications):
+    """The fields of some magnifications."""
     fields = dataset.scan(data)
     return fields[fields.magnification.isin(magnifications)]
 
 
 def _one_by_one(data, name, change, magnifications=MAGNIFICATIONS):
-    for field in _fields(data, magnifications).itertuples():
+    for field in of_magnifications(data, magnifications).itertuples():
         _save(lambda field=field: change(images.read_image(field.path)), COPIES / name / field.file)
     return COPIES / name
 
 
 def _slide_by_slide(data, name, change):
     """Change the images of a slide and magnification as one tall image, and cut it up again."""
-    for _, group in _fields(data, MAGNIFICATIONS).groupby(["slide", "magnification"]):
+    for _, group in of_magnifications(data, MAGNIFICATIONS).groupby(["slide", "magnification"]):
         paths = [COPIES / name / file for file in group.file]
         if all(path.exists() for path in paths):
             continue
@@ -118,14 +120,10 @@ def _slide_by_slide(data, name, change):
     return COPIES / name
 
 
-def _bytes(shares):
-    return np.round(255 * shares).astype(np.uint8)
-
-
-def _save(make, path):
+def _save(make, path, format="PNG", **options):
     """Make an image where there is none yet; whole, or not at all."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".partial-{path.name}")
-        Image.fromarray(make()).save(partial, format="PNG")
+        Image.fromarray(make()).save(partial, format=format, **options)
         partial.replace(path)

@@ -3,18 +3,18 @@
 Written down slide by slide, since the predictions of so many regressions would fill megabytes.
 """
 
-import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from copies import COPIES, MAGNIFICATIONS, of_magnifications, one_storage
 
 from breakhis_lib import experiment
 from breakhis_lib.data import dataset, splits
 from breakhis_lib.evaluation import metrics, records
 from breakhis_lib.model import baselines, features, finetune, readings, weights
 
-MAGNIFICATIONS, PROTOCOLS, SEEDS = (40, 100, 200), ("image", "slide", "number"), range(5)
+PROTOCOLS, SEEDS = ("image", "slide", "number"), range(5)
 ENDS = {  # a block's number: the layer whose input is that block's output; None: the network's own output
     **{block: f"block{block + 1}_sepconv1_act" for block in (2, 3, 4, 6, 8, 10, 12)},
     13: "block14_sepconv1",
@@ -27,8 +27,7 @@ COLUMNS = [*KEY, "set", "slide", "label", "images", "right", "p"]
 
 def fields_of(data):
     """The subset's fields of the magnifications that can be split by slide, with their digests."""
-    fields = dataset.scan(data)
-    return dataset.add_digests(fields[fields.magnification.isin(MAGNIFICATIONS)].reset_index(drop=True))
+    return dataset.add_digests(of_magnifications(data, MAGNIFICATIONS).reset_index(drop=True))
 
 
 def outputs(base):
@@ -94,20 +93,13 @@ def by_slide(predictions, fields):
     return rows.agg(images=("file", "size"), right=("right", "sum"), p=("p_malignant", "mean")).reset_index()
 
 
-def session(command):
-    """What a record keeps of who made it."""
-    from breakhis_lib.model import backend
-
-    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    about = {"date": date, "versions": records.versions(), **records.machine(), "device": backend.device()}
-    return {"command": command, **about}
-
-
 def begin(folder, fields, command, **settings):
     """A Record for trainings that `breakhis run` does not offer."""
     record = records.Record(folder)
     same = {"classes": dataset.class_names(fields), "positive": "malignant", "split rule": splits.RULE}
-    record.begin(session(command), **same, settings={**readings.Settings()._asdict(), "size": [299, 299], **settings})
+    record.begin(
+        experiment.session(command), **same, settings={**readings.Settings()._asdict(), "size": [299, 299], **settings}
+    )
     return record
 
 
@@ -125,8 +117,9 @@ def heads(fields, folder, command, protocols=PROTOCOLS, seeds=range(3)):
                 if kept is None:
                     trunk, head = cut(block)
                     kept = embedded(trunk, part)
-                trained = finetune.train(kept, part, splits.draw(part, protocol, seed), seed=seed, head=head)
-                experiment.keep(record, key, part, splits.draw(part, protocol, seed), trained)
+                sets = splits.draw(part, protocol, seed)
+                trained = finetune.train(kept, part, sets, seed=seed, head=head)
+                experiment.keep(record, key, part, sets, trained)
                 print(f"{reading}, by {protocol}, seed {seed}: {trained.seconds:.0f} s", flush=True)
 
 
@@ -162,8 +155,6 @@ def embedded(trunk, fields):
 
 def run(data, results, command):
     """All of it."""
-    from copies import COPIES, one_storage
-
     fields = fields_of(data)
     regressions(fields, averages(fields, COPIES / "depth.npz"), results / "depth.csv")
     alike = fields_of(one_storage(data))

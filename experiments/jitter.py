@@ -8,6 +8,7 @@ beforehand, the first of them as it is, and `finetune.train` draws one of them a
 import numpy as np
 from depth import begin, fields_of
 from skimage import color
+from skimage.util import img_as_ubyte
 
 from breakhis_lib import experiment
 from breakhis_lib.data import dataset, splits
@@ -25,7 +26,7 @@ def views(path, random):
     stains, jittered = color.rgb2hed(plain), [plain]
     for _ in range(features.VIEWS - 1):
         factor, shift = 1 + random.uniform(-STRENGTH, STRENGTH, 3), random.uniform(-STRENGTH, STRENGTH, 3) / DENSITY
-        jittered.append(np.round(255 * np.clip(color.hed2rgb(stains * factor + shift), 0, 1)).astype(np.uint8))
+        jittered.append(img_as_ubyte(np.clip(color.hed2rgb(stains * factor + shift), 0, 1)))
     return np.stack(jittered)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from depth import fields_of
 
-from breakhis_lib.data import dataset, splits
+from breakhis_lib.data import dataset, leakage, splits
 from breakhis_lib.evaluation import metrics
 from breakhis_lib.model import baselines, features
 
@@ -31,30 +31,37 @@ def tests():
     return found
 
 
+def sets_of(fields, tested):
+    """The split of these fields: test where a slide is listed, train elsewhere."""
+    listed = [pair in tested for pair in zip(fields.subtype, fields.slide, strict=True)]
+    return pd.Series("train", fields.index, name="set").mask(pd.Series(listed, fields.index), "test")
+
+
 def shared(fields, tested):
     """What a test set shares with the rest: a dictionary of slides and images."""
-    is_test = pd.Series([pair in tested for pair in zip(fields.subtype, fields.slide, strict=True)], fields.index)
-    test, rest = fields[is_test], fields[~is_test]
-    known = test.number.isin(rest.number)
+    sets = sets_of(fields, tested)
+    audit, numbers = leakage.audit(fields, sets), leakage.both_sides(fields, sets, "number").index
+    slides = fields.slide[sets == "test"]
+    which = sorted(fields.slide[(sets == "test") & fields.number.isin(numbers)].unique())
     return {
-        "test slides": test.slide.nunique(),
-        "share a number": test.slide[known].nunique(),
-        "test images": len(test),
-        "images that share a number": int(known.sum()),
-        "which": " ".join(sorted(test.slide[known].unique())),
+        "test slides": slides.nunique(),
+        "share a number": len(which),
+        "test images": audit["test images"],
+        "images that share a number": audit["share a slide number"],
+        "which": " ".join(which),
     }
 
 
 def effect(fields, inputs, tested):
     """Accuracy on the tested slides that the subset has, as published and without what shares a number with them."""
-    is_test = pd.Series([pair in tested for pair in zip(fields.subtype, fields.slide, strict=True)], fields.index)
+    is_test = sets_of(fields, tested) == "test"
     kin = ~is_test & fields.number.isin(fields.number[is_test])
     found = {"subset's test images": int(is_test.sum()), "subset's test slides": fields.slide[is_test].nunique()}
     if fields.label[is_test].nunique() < 2 or not kin.any():
         return found
     for name, used in (("as published", kin | ~kin), ("without shared numbers", ~kin)):
         part, own = fields[used].reset_index(drop=True), inputs[used.to_numpy()]
-        sets = pd.Series("train", part.index, name="set").mask(is_test[used].reset_index(drop=True), "test")
+        sets = sets_of(part, tested)
         known = part[sets == "train"]
         sets[known.index[splits.draw(known.reset_index(drop=True), "number", 0) == "validation"]] = "validation"
         trained = baselines.fit_logistic(own, part, sets)

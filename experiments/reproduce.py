@@ -48,13 +48,10 @@ class Experiment(NamedTuple):
     module: object = None  # with run(data, results, command) and missing(results)
 
 
-def _factor(question, options):
-    """One setting changed, at x200 and in a model for all magnifications, by number, chosen by validation."""
-    return {"": Experiment(question, (f"{X200} {options}",)), "/pooled": Experiment(question, (f"{POOLED} {options}",))}
-
-
 def _both(name, question, options):
-    return {f"{name}{ending}": experiment for ending, experiment in _factor(question, options).items()}
+    """One thing changed, at x200 and in a model for all magnifications, by number."""
+    runs = {name: f"{X200} {options}", f"{name}/pooled": f"{POOLED} {options}"}
+    return {record: Experiment(question, (line,)) for record, line in runs.items()}
 
 
 SIX = "last4,sepconv4,block13,blocks4,probe"  # block14 is in the first record

@@ -110,6 +110,12 @@ def browser():
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
+def launched(playwright):
+    """That browser, started; root's has no sandbox."""
+    sandbox = [] if not hasattr(os, "geteuid") or os.geteuid() else ["--no-sandbox"]
+    return playwright.chromium.launch(executable_path=browser(), args=sandbox)
+
+
 def seen(site, names, views=VIEWS):
     """Pages as a browser without a network shows them: nothing asked for outside, nothing broken, no barrier.
 
@@ -118,8 +124,7 @@ def seen(site, names, views=VIEWS):
     """
     problems = []
     with sync_playwright() as playwright:
-        sandbox = [] if not hasattr(os, "geteuid") or os.geteuid() else ["--no-sandbox"]
-        chromium = playwright.chromium.launch(executable_path=browser(), args=sandbox)
+        chromium = launched(playwright)
         for view, (width, scheme) in views.items():
             context = chromium.new_context(
                 viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, reduced_motion="reduce"

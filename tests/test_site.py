@@ -36,9 +36,8 @@ def test_a_page_looks_right_without_network(name):
 
 @needs_browser
 def test_the_ledger_leaves_the_rows_of_one_verdict():
-    sandbox = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=site.browser(), args=sandbox)
+        chromium = site.launched(playwright)
         page = chromium.new_page(viewport={"width": 390, "height": 800})
         page.goto((BUILT / "chapters" / "claim_ledger.html").as_uri())
         verdicts = page.locator("table.ledger tbody tr td:last-child").all_inner_texts()

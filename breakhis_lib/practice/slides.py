@@ -294,7 +294,8 @@ def make(
     A, F, PT, TA, DC, LC, MC, PC. workers: processes, 2 unless told (1 starts none). progress: called
     as progress(images done, images in all) after each slide.
     Images that are there already, complete and of the same seed, are kept; so an interrupted call can
-    simply be repeated, and a smaller set is a part of a larger one.
+    simply be repeated, and a smaller set is a part of a larger one. Slides under names that an earlier version
+    gave and this one does not are removed.
     Returns the folder as a Path. Raises InputError on a value out of range, or a folder that cannot be written or holds
     other images.
     """
