@@ -12,7 +12,7 @@ from copies import COPIES, MAGNIFICATIONS, of_magnifications, one_storage
 from breakhis_lib import experiment
 from breakhis_lib.data import dataset, splits
 from breakhis_lib.evaluation import metrics, records
-from breakhis_lib.model import baselines, features, finetune, readings, weights
+from breakhis_lib.model import baselines, features, readings, weights
 
 PROTOCOLS, SEEDS = ("image", "slide", "number"), range(5)
 ENDS = {  # a block's number: the layer whose input is that block's output; None: the network's own output
@@ -20,7 +20,6 @@ ENDS = {  # a block's number: the layer whose input is that block's output; None
     13: "block14_sepconv1",
     14: None,
 }
-CUT = (6, 10, 13)  # networks that end there, their last block fine-tuned
 KEY = ["training", "block", "magnification", "protocol", "seed"]
 COLUMNS = [*KEY, "set", "slide", "label", "images", "right", "p"]
 
@@ -103,71 +102,19 @@ def begin(folder, fields, command, **settings):
     return record
 
 
-def heads(fields, folder, command, protocols=PROTOCOLS, seeds=range(3)):
-    """Networks that end at CUT: the last block before the cut is fine-tuned as block 14 is by default, at x200."""
-    record = begin(folder, fields, command)
-    part = dataset.select(fields, 200)
-    for block in CUT:
-        reading, head, kept = f"ends after block {block}", None, None
-        for protocol in protocols:
-            for seed in seeds:
-                key = {"protocol": protocol, "reading": reading, "seed": seed}
-                if record.has(magnification=200, **key):
-                    continue
-                if kept is None:
-                    trunk, head = cut(block)
-                    kept = embedded(trunk, part)
-                sets = splits.draw(part, protocol, seed)
-                trained = finetune.train(kept, part, sets, seed=seed, head=head)
-                experiment.keep(record, key, part, sets, trained)
-                print(f"{reading}, by {protocol}, seed {seed}: {trained.seconds:.0f} s", flush=True)
-
-
-def cut(block):
-    """The frozen trunk up to a block's input, and a head: that block, then an average, dropout and a softmax."""
-    from breakhis_lib.model import network
-    from breakhis_lib.model.backend import keras
-
-    base, settings = network.xception(readings.SIZE, weights.load()), readings.Settings()
-    first = f"block{block}_sepconv1_act"
-    start = base.get_layer(first).input
-    trunk, top = keras.Model(base.input, start), keras.Model(start, outputs(base)[block], name="top")
-    trunk.trainable = False
-    inputs = keras.Input(trunk.output_shape[1:], name="features")
-    averaged = keras.layers.GlobalAveragePooling2D(name="global_average")(network.InInferenceMode(top)(inputs))
-    dropped = keras.layers.Dropout(settings.dropout, name="dropout")(averaged)
-    head = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="softmax")(dropped), name="head")
-    head.compile(keras.optimizers.Adam(settings.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    head.optimizer.build(head.trainable_variables)
-    head.untrained = head.get_weights(), [np.array(value) for value in head.optimizer.variables]
-    return trunk, head
-
-
-def embedded(trunk, fields):
-    """What `features.extract` does, for a trunk that the library does not cut, in memory."""
-    found = []
-    for start in range(0, len(fields), features.BATCH):
-        found.append(
-            features.embed(trunk, [features.prepare(path) for path in fields.path[start : start + features.BATCH]])
-        )
-    return features.Features(np.concatenate(found).astype(np.float16), np.arange(len(fields)))
-
-
 def run(data, results, command):
-    """All of it."""
+    """Averages and regressions, of the images as they are and of copies stored alike."""
     fields = fields_of(data)
     regressions(fields, averages(fields, COPIES / "depth.npz"), results / "depth.csv")
     alike = fields_of(one_storage(data))
     regressions(alike, averages(alike, COPIES / "depth-one-storage.npz"), results / "depth-one-storage.csv")
-    heads(fields, results / "depth-heads", command)
 
 
 def missing(results):
-    """How many trainings the results lack: regressions, then heads."""
+    """How many regressions the results lack."""
     lacking = 0
     for name in ("depth.csv", "depth-one-storage.csv"):
         path = Path(results) / name
         done = pd.read_csv(path)[KEY].drop_duplicates() if path.exists() else []
         lacking += 2 * len(ENDS) * len(MAGNIFICATIONS) * len(PROTOCOLS) * len(SEEDS) - len(done)
-    kept = records.Record(Path(results) / "depth-heads").info().get("runs", [])
-    return lacking + len(CUT) * len(PROTOCOLS) * 3 - len(kept)
+    return lacking

@@ -2,13 +2,14 @@
 
 Each experiment is a question, and makes one record or table. What is recorded is not repeated, so that the whole may
 be stopped and spread over days. `--list` says what is done, what is still to do and about how long that takes;
-`--check` ends with 1 unless everything is recorded; `--only NAME` runs some of it.
+`--check` ends with 1 unless everything is recorded; `--only NAME` runs some of it; `--jobs 8` runs as many experiments
+at a time, for a card that one of them leaves idle.
 """
 
 import argparse
+import concurrent.futures
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,14 @@ from typing import NamedTuple
 import amounts
 import copies
 import depth
+import depth_heads
 import jitter
 import pandas as pd
 import public_splits
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from breakhis_lib import cli, workers
 from breakhis_lib.data import dataset
 from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import records
@@ -30,12 +33,11 @@ from breakhis_lib.model import baselines
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path("results") / "unseen"
-COMMAND = Path(sys.executable).with_name("breakhis")
 TEN, FIVE, THREE = (",".join(map(str, range(count))) for count in (10, 5, 3))
 ALL = "--magnifications 40,100,200"
 THREE_WAYS = "--protocols image,slide,number"
-X200 = f"--magnifications 200 --protocols number --seeds {THREE}"
-POOLED = f"{ALL} --pooled --protocols number --seeds {THREE}"
+X200 = f"--magnifications 200 --protocols number --seeds {FIVE}"
+POOLED = f"{ALL} --pooled --protocols number --seeds {FIVE}"
 CONTROLS = "logistic,colour"
 
 
@@ -68,6 +70,7 @@ EXPERIMENTS = {
         ),
     ),
     "depth": Experiment("Where in Xception is the tumour?", module=depth),
+    "depth-heads": Experiment("And if it is cut there, and fine-tuned?", module=depth_heads),
     "amounts": Experiment("Is it leakage, or less to learn from?", module=amounts),
     "public-splits": Experiment("What do public splits without leakage share?", module=public_splits),
     "x400": Experiment(
@@ -199,10 +202,9 @@ def run(name, data):
         return
     folder = experiment.images(data) if experiment.images else data
     for options in experiment.options:
-        line = ["run", "--data", str(folder), "--results", str(RESULTS / name), *shlex.split(options)]
-        print(shlex.join(["breakhis", *line]), flush=True)
-        if subprocess.run([COMMAND, *line]).returncode:
-            sys.exit(1)
+        sys.argv = ["breakhis", "run", "--data", str(folder), "--results", str(RESULTS / name), *shlex.split(options)]
+        print(shlex.join(sys.argv), flush=True)
+        cli.app(standalone_mode=False)
 
 
 def main():
@@ -210,6 +212,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", help="folder with BreakHis' images, or a subset of them")
     parser.add_argument("--only", nargs="+", choices=EXPERIMENTS, metavar="NAME", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="experiments at a time (default: 1)")
     parser.add_argument("--list", action="store_true", help="say what is done and to do, and run nothing")
     parser.add_argument("--check", action="store_true", help="end with 1 unless everything is recorded")
     options = parser.parse_args()
@@ -221,8 +224,14 @@ def main():
         sys.exit(int(options.check and any(map(missing, EXPERIMENTS))))
     if not options.data:
         parser.error("name the folder of BreakHis' images")
-    for name in options.only or EXPERIMENTS:
-        run(name, options.data)
+    with workers.executor(options.jobs) as pool:
+        if pool is None:
+            for name in options.only or EXPERIMENTS:
+                run(name, options.data)
+        else:
+            started = [pool.submit(run, name, options.data) for name in options.only or EXPERIMENTS]
+            for done in concurrent.futures.as_completed(started):
+                done.result()
     if not options.only:
         neighbours(options.data)
 

@@ -110,6 +110,7 @@ def test_the_runs_that_options_ask_for_are_counted():
 @pytest.mark.weights
 def test_depths_are_read_from_one_pass_and_heads_end_where_they_say(slides, ready, tmp_path, monkeypatch):
     import depth
+    import depth_heads
 
     from breakhis_lib.model import features, finetune, readings
 
@@ -124,8 +125,8 @@ def test_depths_are_read_from_one_pass_and_heads_end_where_they_say(slides, read
     np.testing.assert_allclose(found[14], top.take(range(len(fields))), atol=1e-4)
     np.testing.assert_array_equal(depth.averages(fields, tmp_path / "kept.npz")[6], found[6])  # not computed again
 
-    trunk, head = depth.cut(6)
-    kept = depth.embedded(trunk, fields)
+    trunk, head = depth_heads.cut(6)
+    kept = depth_heads.embedded(trunk, fields)
     assert {variable.path.split("/")[-2].split("_")[0] for variable in head.trainable_variables} == {
         "block6",
         "softmax",
