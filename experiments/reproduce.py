@@ -224,16 +224,20 @@ def main():
         sys.exit(int(options.check and any(map(missing, EXPERIMENTS))))
     if not options.data:
         parser.error("name the folder of BreakHis' images")
+    names, failed = options.only or list(EXPERIMENTS), False
     with workers.executor(options.jobs) as pool:
         if pool is None:
-            for name in options.only or EXPERIMENTS:
+            for name in names:
                 run(name, options.data)
         else:
-            started = [pool.submit(run, name, options.data) for name in options.only or EXPERIMENTS]
+            started = {pool.submit(run, name, options.data): name for name in names}
             for done in concurrent.futures.as_completed(started):
-                done.result()
+                if error := done.exception():  # the others go on
+                    failed = True
+                    print(f"{started[done]} failed: {type(error).__name__}: {error}", flush=True)
     if not options.only:
         neighbours(options.data)
+    sys.exit(int(failed))
 
 
 if __name__ == "__main__":
