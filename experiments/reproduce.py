@@ -36,7 +36,7 @@ RESULTS = Path("results") / "unseen"
 TEN, FIVE, THREE = (",".join(map(str, range(count))) for count in (10, 5, 3))
 ALL = "--magnifications 40,100,200"
 THREE_WAYS = "--protocols image,slide,number"
-X200 = f"--magnifications 200 --protocols number --seeds {FIVE}"
+X200 = f"--magnifications 200 --protocols number --seeds {THREE}"
 POOLED = f"{ALL} --pooled --protocols number --seeds {FIVE}"
 CONTROLS = "logistic,colour"
 
@@ -167,12 +167,14 @@ def missing(name):
 
 
 def seconds():
-    """What a run took so far, by magnification and reading: the mean over everything that is recorded."""
-    runs = [
-        {**run, "took": run["seconds"]["fine-tuning"]}
-        for path in sorted(RESULTS.rglob("run.json"))
-        for run in records.Record(path.parent).info()["runs"]
-    ]
+    """What a run took on such a machine, by magnification and reading: the mean over everything that is recorded."""
+    runs, here = [], records.machine()["processor"]
+    for path in sorted(RESULTS.rglob("run.json")):
+        info = records.Record(path.parent).info()
+        there = [session.get("system", {}).get("processor") for session in info["sessions"]]
+        runs += [
+            {**run, "took": run["seconds"]["fine-tuning"]} for run in info["runs"] if there[run["session"]] == here
+        ]
     return pd.DataFrame(runs).groupby(["magnification", "reading"]).took.mean() if runs else pd.Series(dtype=float)
 
 
