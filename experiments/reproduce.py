@@ -32,12 +32,12 @@ from breakhis_lib.evaluation import records
 from breakhis_lib.model import baselines
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path("results") / "unseen"
+RESULTS = Path("results")
 TEN, FIVE, THREE = (",".join(map(str, range(count))) for count in (10, 5, 3))
 ALL = "--magnifications 40,100,200"
 THREE_WAYS = "--protocols image,slide,number"
 X200 = f"--magnifications 200 --protocols number --seeds {THREE}"
-POOLED = f"{ALL} --pooled --protocols number --seeds {FIVE}"
+POOLED = f"{ALL} --pooled --protocols number --seeds {THREE}"
 CONTROLS = "logistic,colour"
 
 
@@ -171,7 +171,7 @@ def seconds():
     runs, here = [], records.machine()["processor"]
     for path in sorted(RESULTS.rglob("run.json")):
         info = records.Record(path.parent).info()
-        there = [session.get("system", {}).get("processor") for session in info["sessions"]]
+        there = [session.get("processor") for session in info["sessions"]]
         runs += [
             {**run, "took": run["seconds"]["fine-tuning"]} for run in info["runs"] if there[run["session"]] == here
         ]
