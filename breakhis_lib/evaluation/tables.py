@@ -14,6 +14,7 @@ from breakhis_lib.model import readings
 
 BESIDE = {"balanced": "balanced accuracy", "AUC": "AUC", "whole slides": "slides decided correctly"}  # accuracy
 COUNTS = ["runs", "images", "slides"]
+SETTINGS = {**readings.Settings()._asdict(), "pooled": False}  # of records made before there was a choice
 
 
 def interval(low, high, decimals=1):
@@ -148,7 +149,7 @@ def against_default(folders, default, reading=readings.DEFAULT_READING):
     the first), low and high (of test, 95 % bootstrap over slides), runs, images, slides (tested). A kind of run of
     which the default has no seed is left out. Raises InputError for a folder without a record.
     """
-    usual, settings = default.predictions(), default.info()["settings"]
+    usual, settings = default.predictions(), {**SETTINGS, **default.info()["settings"]}
     usual = usual[usual.reading == reading]
     rows = []
     for record in map(records.Record, folders):
