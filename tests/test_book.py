@@ -99,7 +99,7 @@ def readme_rows(name):
     return rows
 
 
-@pytest.mark.parametrize(("name", "count"), [("breakhis-subset", 6), ("unseen/breakhis-subset", 9)])
+@pytest.mark.parametrize(("name", "count"), [("breakhis-subset", 9), ("breakhis-subset/pooled", 9)])
 def test_the_readme_prints_what_the_record_holds(name, count):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = readme_rows(name)

@@ -94,16 +94,14 @@ def _all_or_some(holds):
 def _points(found):
     """Differences with their intervals in percentage points, in words."""
     return "; ".join(
-        f"{name} {100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+        f"{name} {100 * row.difference:+.1f} ({tables.interval(100 * row.low, 100 * row.high)})"
         for name, row in found.items()
     )
 
 
-def _in_words(table):
+def _in_words(rows):
     """Accuracies with their intervals, by protocol."""
-    return "; ".join(
-        f"by {row.Index} {row.accuracy:.1f} ({row.low:.1f} to {row.high:.1f})" for row in table.itertuples()
-    )
+    return "; ".join(f"by {at.Index} {at.accuracy:.1f} ({at.low:.1f} to {at.high:.1f})" for at in rows.itertuples())
 
 
 @_evidence("table1")
