@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,27 @@ def test_what_is_recorded_and_what_is_to_do_is_told(monkeypatch, capsys):
     assert "breakhis-subset: Does it hold" in told
     assert "In all about" in told
     assert end.value.code == int("to do" in told)
+
+
+def test_side_by_side_one_that_fails_is_told_and_the_others_go_on(monkeypatch, capsys, tmp_path):
+    import reproduce
+
+    done = []
+
+    def run(name, data):
+        if name == "steps":
+            raise MemoryError("the card is full")
+        done.append(name)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reproduce, "run", run)
+    monkeypatch.setattr(reproduce.workers, "executor", ThreadPoolExecutor)
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", ".", "--jobs", "2", "--only", "steps", "x400", "amounts"])
+    with pytest.raises(SystemExit) as end:
+        reproduce.main()
+    assert end.value.code == 1
+    assert sorted(done) == ["amounts", "x400"]
+    assert "steps failed: MemoryError: the card is full" in capsys.readouterr().out
 
 
 def test_the_runs_that_options_ask_for_are_counted():

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +118,16 @@ def test_a_record_with_the_default_settings_goes_by_its_own_name(record):
     table = tables.against_default([record.folder], record)
     assert table.index.unique("change").tolist() == ["x"]
     assert not table[["validation", "test", "low", "high"]].any(axis=None)
+
+
+def test_a_setting_that_older_records_do_not_name_has_its_default(record, tmp_path):
+    folder = tmp_path / "newer"
+    shutil.copytree(record.folder, folder)
+    info = json.loads((folder / "run.json").read_text())
+    info["settings"] |= {"epochs": 99, "weight_decay": 0, "pooled": False}
+    (folder / "run.json").write_text(json.dumps(info))
+    assert "pooled" not in record.info()["settings"]
+    assert tables.against_default([folder], record).index.unique("change").tolist() == ["epochs 99"]
 
 
 def test_a_folder_without_a_record_is_named(record, tmp_path):
