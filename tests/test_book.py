@@ -70,7 +70,7 @@ def test_the_committed_record_backs_the_chapters():
     lines = (record / "predictions.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "magnification,protocol,reading,seed,set,file,slide,label,p_malignant"
     info = json.loads((record / "run.json").read_text(encoding="utf-8"))
-    assert len({(run["magnification"], run["protocol"]) for run in info["runs"]}) == 6
+    assert len({(run["magnification"], run["protocol"]) for run in info["runs"]}) == 9
     assert set(info["data"]) == {str(run["magnification"]) for run in info["runs"]}
     counts = pd.read_csv(record / "predictions.csv").value_counts([*records.KEY, "set"])
     for run in info["runs"]:
