@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import binomtest, norm
 from scipy.stats import t as student
 
-from breakhis_lib.data import frames
+from breakhis_lib.data import dataset, frames
 from breakhis_lib.errors import InputError
 
 RESAMPLES = 2000
@@ -196,11 +196,13 @@ class _Drawn:
     """Predictions of some seeds, and the weights of their units: as they are, one left out, and drawn again."""
 
     def __init__(self, predictions, unit, resamples):
+        if unit == "number" and "slide" in predictions:
+            predictions = predictions.assign(number=predictions.slide.map(dataset.slide_number, na_action="ignore"))
         frames.check_predictions(predictions, "seed", "slide", unit)
         predictions = predictions.reset_index(drop=True)
         self.classes = predictions.filter(regex="^p_").shape[1] + 1
-        units = pd.Series(pd.factorize(predictions[unit], sort=True)[0], index=predictions.index)
-        self.count = int(units.max()) + 1
+        codes, names = pd.factorize(predictions[unit], sort=True)
+        units, self.names, self.count = pd.Series(codes, index=predictions.index), list(names), len(names)
         chances = np.full(self.count, 1 / self.count)
         draws = np.random.default_rng(0).multinomial(self.count, chances, size=resamples)
         self.weights = np.vstack([np.ones(self.count), 1 - np.eye(self.count), draws])
@@ -242,8 +244,8 @@ def estimate(predictions, measure="accuracy", unit="slide", resamples=RESAMPLES)
     """A measure, averaged over seeds, of the predictions and of resamples of their slides.
 
     predictions: test rows of one or more seeds, with columns seed, slide, label and p_<class>. measure: a name in
-    MEASURES; with more than two classes, in FOR_ANY_CLASSES. unit: what is drawn again, a column (slide, or number as
-    `dataset.scan` gives it).
+    MEASURES; with more than two classes, in FOR_ANY_CLASSES. unit: what is drawn again, slide or another column; number
+    is that of the slide.
     Each resample draws as many units as there are, with replacement, each with all its images under every seed.
     Returns an Estimate. Raises InputError on predictions that are none, as `frames.check_predictions`, or on a measure
     that is not known for so many classes.
@@ -329,9 +331,10 @@ def paired_difference(first, second, measure="accuracy", unit="slide", confidenc
     Returns a series: difference, low, high; the interval is nan where fewer than ten slides differ, which is too few
     to say how others would. Raises InputError when the runs test different slides.
     """
-    if set(first[unit]) != set(second[unit]):
+    drawn = [_Drawn(rows, unit, resamples) for rows in (first, second)]
+    if drawn[0].names != drawn[1].names:
         raise InputError(f"the runs test different {unit}s; compare runs of the same data.")
-    (one, of_one), (other, of_other) = (_Drawn(rows, unit, resamples).measure(measure) for rows in (first, second))
+    (one, of_one), (other, of_other) = (rows.measure(measure) for rows in drawn)
     differ = int((of_one.subtract(of_other, fill_value=0).abs() > NOTHING).sum())
     apart = Estimate(
         one.value - other.value,

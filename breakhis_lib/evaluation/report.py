@@ -89,10 +89,9 @@ def _protocol(name, predictions, classes):
     images, accuracy = tested.file.nunique(), found.value["accuracy"]
     shown = found.copy()
     shown.loc["accuracy, as if independent (Wilson)"] = [accuracy, *metrics.wilson(round(accuracy * images), images)]
-    numbered = tested.assign(number=tested.slide.map(dataset.slide_number))
-    of_breakhis = tested.magnification.iat[0] != dataset.NO_MAGNIFICATION  # elsewhere a group's name has no grammar
-    if of_breakhis and numbered.number.nunique() < tested.slide.nunique():  # these may be of one patient
-        by_number = metrics.summary(numbered, "number", positive=positive)[["low", "high"]]
+    of_breakhis = tested.magnification.iat[0] != dataset.NO_MAGNIFICATION  # elsewhere groups have no number to share
+    if of_breakhis and tested.slide.map(dataset.slide_number).nunique() < tested.slide.nunique():
+        by_number = metrics.summary(tested, "number", positive=positive)[["low", "high"]]
         shown = shown.join(by_number.rename(columns="{}, numbers drawn".format))
     first = [_html(shown, f"How good, and how sure{f'; to be found: {positive}' if positive else ''}")]
     folded = []

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from breakhis_lib import paper
-from breakhis_lib.data.dataset import MAGNIFICATIONS, slide_number
+from breakhis_lib.data.dataset import MAGNIFICATIONS
 from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import decisions, metrics, records
 from breakhis_lib.model import readings
@@ -32,14 +32,13 @@ def of_reading(predictions, reading):
 
 def _accuracy(tested):
     """Accuracy with its interval, in percent, over what was kept apart: slides, or numbers; and the counts."""
-    found = metrics.mean_accuracy(*_with_unit(tested))
+    found = metrics.mean_accuracy(tested, unit_of(tested))
     return {**{name: 100 * found.pop(name) for name in ("accuracy", "low", "high")}, **found}
 
 
-def _with_unit(rows):
-    """Predictions with slide numbers, and what was kept apart when they were split: number, or slide."""
-    rows = rows.assign(number=rows.slide.map(slide_number))
-    return rows, "number" if (rows.protocol == "number").all() else "slide"
+def unit_of(predictions):
+    """What an interval of these predictions draws again: slides; or numbers, where these were kept apart."""
+    return "number" if (predictions.protocol == "number").all() else "slide"
 
 
 def _majority(tested):
@@ -173,8 +172,7 @@ def _apart(first, second):
         metrics.paired(*(rows[rows.set == name] for rows in (first, second))) for name in ("validation", "test")
     )
     right = [metrics.is_correct(rows).groupby(rows.seed).mean().mean() for rows in held_out]
-    (one, unit), (other, _) = map(_with_unit, tested)
-    apart = 100 * metrics.paired_difference(one, other, unit=unit)
+    apart = 100 * metrics.paired_difference(*tested, unit=unit_of(tested[0]))
     counts = {name: tested[0][column].nunique() for name, column in (("images", "file"), ("slides", "slide"))}
     return {
         "validation": 100 * (right[0] - right[1]),

@@ -83,7 +83,8 @@ def test_the_slide_bootstrap_covers_the_truth_and_the_naive_interval_does_not():
 
 
 def test_slide_numbers_are_drawn_whole(table):
-    halves = table.assign(number=(table.slide.astype(int) // 10).astype(str))
+    slide = table.slide.astype(int)
+    halves = table.assign(slide=(slide // 10).astype(str) + (slide % 10).map("ABCDEFGHIJ".__getitem__))
     few, many = metrics.estimate(halves, unit="number"), metrics.estimate(halves, unit="slide")
     assert few.value == many.value
     assert (len(few.left_out), len(many.left_out)) == (3, 30)
