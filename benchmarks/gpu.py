@@ -198,7 +198,7 @@ def main():
     if given.compile:
         sections = {"compiled trunk": lambda: compiled(tensors)}
     elif given.only:
-        sections = dict(list(sections.items())[slice(2) if given.only == "rates" else slice(2, None)])
+        sections = dict(list(sections.items())[slice(3) if given.only == "rates" else slice(3, None)])
     if not given.data:
         sections.pop("Table 4 on real images", None)
     for name, section in sections.items():

@@ -247,3 +247,5 @@ if __name__ == "__main__":
         main()
     except InputError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. What is recorded stays; the same command goes on from there.")

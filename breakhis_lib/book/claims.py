@@ -99,9 +99,10 @@ def _points(found):
     )
 
 
-def _in_words(rows):
+def _in_words(table):
     """Accuracies with their intervals, by protocol."""
-    return "; ".join(f"by {at.Index} {at.accuracy:.1f} ({at.low:.1f} to {at.high:.1f})" for at in rows.itertuples())
+    rows = table[["accuracy", "low", "high"]].itertuples()
+    return "; ".join(f"by {name} {value:.1f} ({tables.interval(*ends)})" for name, value, *ends in rows)
 
 
 @_evidence("table1")

@@ -223,8 +223,7 @@ class _Drawn:
         if name in OF_BOTH_CLASSES:
             units = int(told.groupby("label").unit.nunique().min()) if told.label.nunique() > 1 else 0
         apart = min(int((shares < 1).sum()), int((shares > 0).sum()))
-        count = self.count
-        return Estimate(float(means[0]), means[count + 1 :], means[1 : count + 1], units, apart), shares
+        return Estimate(float(means[0]), means[self.count + 1 :], means[1 : self.count + 1], units, apart), shares
 
 
 def _told(name, run):
