@@ -1,7 +1,8 @@
 """Draw the book's own pictures anew, from simulated slides: `.venv/bin/python _assets/draw.py`.
 
 cover.jpg: a simulated field that dissolves into feature maps and two probabilities. journey.svg and
-journey-narrow.svg: the way of an image, for wide and for narrow windows.
+journey-narrow.svg: the way of an image, for wide and for narrow windows. found.svg and found-narrow.svg: Table 4 of the
+recorded runs beside the paper's.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from skimage.color import rgb2hed
 
 from breakhis_lib import practice
+from breakhis_lib.evaluation import records, tables
 
 FOLDER = Path(__file__).parent
 WIDTH, HEIGHT = 1600, 440  # pixels of the cover
@@ -75,8 +77,53 @@ def journey(columns, box=(150, 64), gap=34):
     return "\n".join([*parts, "</svg>", ""])
 
 
+def found(width, left=126, right=58, step=25):
+    """The accuracies by image, by slide and by number beside the paper's; an SVG as text.
+
+    width: pixels. From results/breakhis-subset, the default reading.
+    """
+    table = tables.table4(records.named("breakhis-subset").predictions()).dropna(subset="accuracy")
+    ink = "#333333"
+
+    def across(percent):
+        return round(left + (width - left - right) * (percent - 30) / 70, 1)
+
+    parts, y = [], 40
+    for magnification, rows in table.groupby(level="magnification"):
+        parts.append(f'<text x="14" y="{y}" font-size="16" font-weight="600" fill="{ink}">x{magnification}</text>')
+        paper, share = rows.paper.iloc[0], rows.majority.iloc[0]
+        parts.append(f'<path d="M{across(share)} {y + 4}v{3 * step}" stroke="#6e6e73" stroke-dasharray="4 3"/>')
+        diamond = f"M{across(paper)} {y - 13}l7 7l-7 7l-7-7z"
+        parts.append(f'<path d="{diamond}" fill="{ink}"/>')
+        parts.append(f'<text x="{width - 12}" y="{y}" text-anchor="end" fill="{ink}">{paper:.1f}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y}" text-anchor="end" fill="{ink}">paper</text>')
+        for protocol, row in rows.droplevel("magnification").iterrows():
+            y += step
+            color = "#{:02x}{:02x}{:02x}".format(*(ROSE if protocol == "image" else VIOLET))
+            line = f"M{across(row.low)} {y - 5}H{across(row.high)}"
+            parts.append(f'<path d="{line}" stroke="{color}" stroke-width="3"/>')
+            parts.append(f'<circle cx="{across(row.accuracy)}" cy="{y - 5}" r="6" fill="{color}"/>')
+            parts.append(f'<text x="{left - 8}" y="{y}" text-anchor="end" fill="{ink}">by {protocol}</text>')
+            accuracy = f'font-weight="600" fill="{color}">{row.accuracy:.1f}'
+            parts.append(f'<text x="{width - 12}" y="{y}" text-anchor="end" {accuracy}</text>')
+        y += step + 20
+    marks = []
+    for percent in (40, 60, 80, 100):
+        marks.append(f'<path d="M{across(percent)} 20V{y - 20}" stroke="#e2d8e8"/>')
+        marks.append(f'<text x="{across(percent)}" y="{y}" text-anchor="middle" fill="{ink}">{percent}</text>')
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 16}" width="{width}" height="{y + 16}" '
+        'font-family="system-ui, sans-serif" font-size="14">'
+    )
+    title = "<title>Accuracy in percent: the paper's, and ours by image, by slide and by slide number</title>"
+    ground = f'<rect width="{width}" height="{y + 16}" rx="12" fill="#faf6fb"/>'
+    return "\n".join([head, title, ground, *marks, *parts, "</svg>", ""])
+
+
 if __name__ == "__main__":
     cover().save(FOLDER / "cover.jpg", quality=82, optimize=True, progressive=True)
     (FOLDER / "journey.svg").write_text(journey(4))
     (FOLDER / "journey-narrow.svg").write_text(journey(2))
-    print("cover.jpg, journey.svg and journey-narrow.svg drawn")
+    (FOLDER / "found.svg").write_text(found(760))
+    (FOLDER / "found-narrow.svg").write_text(found(380))
+    print("cover.jpg, journey.svg, found.svg and their narrow ones drawn")

@@ -1,5 +1,7 @@
 """The pictures say what they are given: counts, shares and names stand in them."""
 
+import runpy
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ import pytest
 
 from breakhis_lib.book import diagrams
 from breakhis_lib.evaluation import figures
+from tests.page_rules import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +56,11 @@ def test_a_module_shows_its_branches_and_its_shortcut():
     figure = diagrams.modules({"block": ([["3×3", "1×1"], []], "add")})
     assert words(figure).split("\n") == ["input", "add", "3×3", "1×1", "block"]
     assert len(figure.axes[0].lines) == 2
+
+
+@pytest.mark.parametrize(("name", "width"), [("found", 760), ("found-narrow", 380)])
+def test_the_picture_of_the_first_page_says_what_the_records_say(name, width):
+    draw = runpy.run_path(str(ROOT / "_assets" / "draw.py"))
+    assert (ROOT / "_assets" / f"{name}.svg").read_text() == draw["found"](width), (
+        "python _assets/draw.py draws it anew"
+    )
