@@ -8,7 +8,9 @@ BUILD = _build
 RUN = $(BUILD)/results/practice-112
 TIMES ?= $(BUILD)/chapters.csv
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(TIMES) --nbval \
-	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg
+	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg --no-loadscope-reorder
+# What takes longest goes first, so that neither of the two processes waits for the other at the end.
+LONGEST = $(addprefix tests/,test_site.py test_workers.py test_cli.py model)
 EXECUTE = $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
@@ -64,7 +66,7 @@ run: env  ## execute the chapters and store their outputs
 test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(PYTEST) tests chapters
+	$(PYTEST) $(LONGEST) chapters tests
 
 times: env  ## measure what each chapter takes, for the book's page on run time (on a quiet machine)
 	$(MAKE) TIMES=benchmarks/chapters.csv chapters-alone
