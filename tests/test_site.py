@@ -1,9 +1,11 @@
 """The built book as a reader meets it: whole, offline, legible, without barriers; and the guard that says so."""
 
 import os
+import runpy
 import shutil
 
 import pytest
+from fontTools import ttLib
 from playwright.sync_api import sync_playwright
 
 from tests import site
@@ -26,6 +28,13 @@ def test_no_page_names_anything_on_the_network():
 
 def test_no_link_leads_nowhere():
     assert site.dead_links(BUILT) == []
+
+
+def test_no_korean_letter_is_a_box():
+    letters = runpy.run_path(str(ROOT / "_assets" / "korean.py"))["letters"]()
+    shipped = ttLib.TTFont(BUILT / "_static" / "korean.woff").getBestCmap()
+    assert len(letters) > 200
+    assert [letter for letter in letters if ord(letter) not in shipped] == [], "_assets/korean.py cuts the font anew"
 
 
 @needs_browser
