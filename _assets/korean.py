@@ -1,4 +1,4 @@
-"""Cut korean.woff, the letters of the book's Korean words, out of a font: python _assets/korean.py NotoSansCJK-Regular.ttc.
+"""Cut korean.woff, the letters of the Korean words, out of a font: python _assets/korean.py NotoSansCJK-Regular.ttc.
 
 Noto Sans CJK is under the SIL Open Font License 1.1, as what is cut from it stays. Readers whose system has a Korean
 font see that one; on other systems the paper's sentences would be boxes.
