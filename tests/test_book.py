@@ -106,3 +106,17 @@ def test_the_readme_prints_what_the_record_holds(name, count):
     assert len(rows) == count
     for row in rows:
         assert row in text
+
+
+def test_a_quizs_right_answer_is_told_by_neither_place_nor_length():
+    places, longest = [], 0
+    for path in sorted((ROOT / "chapters" / "quiz").glob("*.json")):
+        for question in json.loads(path.read_text(encoding="utf-8")):
+            right = [place for place, answer in enumerate(question["answers"]) if answer["correct"]]
+            lengths = [len(answer["answer"]) for answer in question["answers"]]
+            if question["type"] == "multiple_choice":
+                places += right
+                longest += lengths[right[0]] == max(lengths)
+    assert len(places) > 20
+    assert max(map(places.count, places)) < 0.45 * len(places)
+    assert longest < 0.45 * len(places)
