@@ -33,7 +33,7 @@ def answer(exercise, value=...):
     if not tries:
         print(f"{exercise}: that is {type(value).__name__} {value!r}. Expected: {expected['expected']}.")
     elif any(_sealed(exercise, form) == expected["sha256"] for form in tries):
-        print(f"{exercise}: right.")
+        print(f"{exercise}: {tries[0]} is right.")
     else:
         print(f"{exercise}: not yet. Expected: {expected['expected']}.")
 
