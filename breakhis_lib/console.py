@@ -110,7 +110,7 @@ def table4(record, reading):
     notes = ["Ours: mean over runs; interval: over slides, or by number over slide numbers."]
     notes += ["Threshold: accuracy where validation does best, not at one half. Whole slides: by mean probability."]
     if found.index.get_level_values("way").str.startswith("paper").any():
-        notes.append("The paper splits by image and prints neither intervals nor counts.")
+        notes.append("The paper's sets share no image; it prints neither intervals nor counts.")
     shown.caption = "\n".join(notes)
     _show(shown, 140)
 

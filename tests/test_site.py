@@ -57,6 +57,22 @@ def test_the_ledger_leaves_the_rows_of_one_verdict():
         chromium.close()
 
 
+@needs_browser
+def test_a_tap_on_a_solutions_title_unfolds_it():
+    with sync_playwright() as playwright:
+        chromium = site.launched(playwright)
+        page = chromium.new_page(viewport={"width": 390, "height": 800})
+        page.goto((BUILT / "chapters" / "01_missed_cancer.html").as_uri())
+        title = page.locator(".solution > .admonition-title").first
+        assert title.locator("a").count() == 0
+        hidden = page.locator(".solution p:not(.admonition-title)").first
+        assert not hidden.is_visible()
+        title.click(position={"x": 200, "y": 15})  # where the link to the exercise was
+        assert hidden.is_visible()
+        assert "#" not in page.url
+        chromium.close()
+
+
 def broken(tmp_path, old, new, name="chapters/about"):
     """A copy of the built book with one change in one page."""
     shutil.copytree(BUILT, tmp_path / "html", ignore=shutil.ignore_patterns("mathjax"))

@@ -69,7 +69,7 @@ def table4(table, width=7):
     figure, axis = plt.subplots(figsize=(width, 0.9 * len(magnifications) + 1))
     for place, magnification in enumerate(magnifications):
         rows = table.loc[magnification]
-        axis.plot(rows.paper.iloc[0], place, "D", color="black", label="paper, by image")
+        axis.plot(rows.paper.iloc[0], place, "D", color="black", label="paper")
         for protocol, row in rows.dropna(subset="accuracy").iterrows():
             color, marker, shift = STYLES[protocol]
             axis.hlines(place + shift, row.low, row.high, color=color, linewidth=2)

@@ -95,7 +95,7 @@ def ways(predictions, reading=readings.DEFAULT_READING):
     rows, chosen = {}, of_reading(predictions, reading)
     for magnification, there in table4(predictions, reading).groupby(level="magnification"):
         if there.paper.notna().all():
-            rows[(magnification, "paper, by image")] = {"accuracy": there.paper.iloc[0]}
+            rows[(magnification, "paper")] = {"accuracy": there.paper.iloc[0]}
         there = there.droplevel("magnification").dropna(subset="accuracy")
         for name, row in there.iterrows():
             kept = chosen[(chosen.magnification == magnification) & (chosen.protocol == name)]
