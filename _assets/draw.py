@@ -2,7 +2,7 @@
 
 cover.jpg: a simulated field that dissolves into feature maps and two probabilities. journey.svg and
 journey-narrow.svg: the way of an image, for wide and for narrow windows. found.svg and found-narrow.svg: Table 4 of the
-recorded runs beside the paper's.
+recorded runs beside the paper's. folds.svg: who is tested when.
 """
 
 from pathlib import Path
@@ -77,6 +77,45 @@ def journey(columns, box=(150, 64), gap=34):
     return "\n".join([*parts, "</svg>", ""])
 
 
+def folds(count=5, cell=(84, 36), left=76, top=64):
+    """Which fold of the slides each seed trains on, validates on and tests, as `splits.draw` has it; an SVG as text."""
+    ink, (wide, high) = "#333333", cell
+    width, height = left + count * wide + 20, top + count * high + 100
+    violet, rose = ("#{:02x}{:02x}{:02x}".format(*color) for color in (VIOLET, ROSE))
+    parts = []
+    for seed in range(count):
+        x = left + seed * wide
+        parts.append(f'<text x="{x + wide / 2}" y="{top - 14}" font-weight="600" fill="{ink}">seed {seed}</text>')
+        for fold in range(count):
+            y = top + fold * high
+            fill, words, color = "#e9e0f2", "train", ink
+            if fold == seed:
+                fill, words, color = violet, "test", "#ffffff"
+            elif fold == (seed + 1) % count:
+                fill, words, color = "#ffffff", "validate", rose
+            box = f'x="{x + 2}" y="{y + 2}" width="{wide - 4}" height="{high - 4}" rx="6"'
+            parts.append(f'<rect {box} fill="{fill}" stroke="{rose if words == "validate" else fill}"/>')
+            parts.append(f'<text x="{x + wide / 2}" y="{y + high / 2 + 5}" fill="{color}">{words}</text>')
+        parts.append(f'<text x="{x + wide / 2}" y="{top + count * high + 22}" fill="{ink}">one run</text>')
+    for fold in range(count):
+        y = top + fold * high + high / 2 + 5
+        parts.append(f'<text x="{left / 2}" y="{y}" fill="{ink}">fold {fold + 1}</text>')
+    lines = (
+        "a column: one split, one training, one run",
+        "the five violet fields together: every slide is tested once",
+    )
+    for number, words in enumerate((*lines, "all runs: the record")):
+        y = top + count * high + 46 + 20 * number
+        parts.append(f'<text x="{left + count * wide / 2}" y="{y}" fill="{ink}">{words}</text>')
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'font-family="system-ui, sans-serif" font-size="14" text-anchor="middle">'
+    )
+    ground = f'<rect width="{width}" height="{height}" rx="12" fill="#faf6fb"/>'
+    shuffled = f'<text x="{left + count * wide / 2}" y="24" fill="{ink}">the slides, shuffled into five folds</text>'
+    return "\n".join([head, "<title>Five folds: who is tested when</title>", ground, shuffled, *parts, "</svg>", ""])
+
+
 def found(width, left=126, right=58, step=25):
     """The accuracies by image, by slide and by number beside the paper's; an SVG as text.
 
@@ -124,6 +163,7 @@ if __name__ == "__main__":
     cover().save(FOLDER / "cover.jpg", quality=82, optimize=True, progressive=True)
     (FOLDER / "journey.svg").write_text(journey(4))
     (FOLDER / "journey-narrow.svg").write_text(journey(2))
+    (FOLDER / "folds.svg").write_text(folds())
     (FOLDER / "found.svg").write_text(found(760))
     (FOLDER / "found-narrow.svg").write_text(found(380))
-    print("cover.jpg, journey.svg, found.svg and their narrow ones drawn")
+    print("cover.jpg, journey.svg, folds.svg, found.svg and narrow ones drawn")
