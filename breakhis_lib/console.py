@@ -88,7 +88,7 @@ def runs(folders):
         counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
         shown.add_row(folder, f"x{magnification}" if magnification else "all", protocol, reading, *figures, *counts)
     shown.caption = "Mean over runs; interval: bootstrap over slides. Choose by validation, not by test."
-    _show(shown, 110)
+    _show(shown, 160)
 
 
 def table4(record, reading):
