@@ -156,6 +156,7 @@ def _look(page, path):
     problems += [f"a picture is missing: {source}" for source in page.evaluate(MISSING_PICTURES)]
     problems += [f"a formula is cut off: {text}" for text in page.evaluate(CUT_FORMULAS)]
     problems += [f"a line of code is cut off: {text}" for text in page.evaluate(CUT_CODE)]
+    problems += [f"a table of words hides a column: {text}" for text in page.evaluate(CUT_TABLES)]
     wider = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
     if wider > 1:
         problems.append(f"is {wider} pixels wider than its window")
@@ -185,6 +186,10 @@ ONE_OF_EACH_TOKEN = """() => {
         seen.add(kind);
     }
 }"""
+CUT_TABLES = """() => [...document.querySelectorAll('.bd-article table.table')]
+    .filter(table => table.scrollWidth > table.clientWidth + 1
+        || table.getBoundingClientRect().right > window.innerWidth)
+    .map(table => table.textContent.slice(0, 60))"""
 MISSING_PICTURES = """() => [...document.images].filter(image => image.complete && image.naturalWidth === 0)
     .map(image => image.src)"""
 

@@ -121,6 +121,8 @@ def test_the_guard_sees_what_a_reader_would(tmp_path):
         '<img src="gone.png"><p style="width: 3000px">wide</p><span class="math">x</span>'
         '<div class="math" style="width: 5px"><mjx-math style="display: block; min-width: 90px">y</mjx-math></div>'
         f"<pre>{'z' * 200}</pre>"
+        '<table class="table" style="white-space: nowrap"><tr><td style="overflow-wrap: normal">'
+        f"{'w' * 200}</td></tr></table>"
         '<p style="color: #999; background: #aaa">pale</p>'
         "<script>fetch('https://example.org/data'); undefinedFunction()</script>"
     )
@@ -133,6 +135,7 @@ def test_the_guard_sees_what_a_reader_would(tmp_path):
         "a formula is not set: x",
         "a formula is cut off: y",
         "a line of code is cut off: zz",
+        "a table of words hides a column: ww",
         "a picture is missing",
         "wider than its window",
         "barrier image-alt",
