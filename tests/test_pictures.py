@@ -58,9 +58,9 @@ def test_a_module_shows_its_branches_and_its_shortcut():
     assert len(figure.axes[0].lines) == 2
 
 
-@pytest.mark.parametrize(("name", "width"), [("found", 760), ("found-narrow", 380)])
-def test_the_picture_of_the_first_page_says_what_the_records_say(name, width):
-    draw = runpy.run_path(str(ROOT / "_assets" / "draw.py"))
-    assert (ROOT / "_assets" / f"{name}.svg").read_text() == draw["found"](width), (
-        "python _assets/draw.py draws it anew"
-    )
+@pytest.mark.parametrize(
+    ("file", "name", "given"), [("found", "found", [760]), ("found-narrow", "found", [380]), ("folds", "folds", [])]
+)
+def test_drawn_pictures_say_what_records_and_rules_say(file, name, given):
+    drawn = runpy.run_path(str(ROOT / "_assets" / "draw.py"))[name](*given)
+    assert (ROOT / "_assets" / f"{file}.svg").read_text() == drawn, "python _assets/draw.py draws it anew"
