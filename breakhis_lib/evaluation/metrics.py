@@ -118,8 +118,7 @@ def _of_class(run, weights, name):
 
 
 def _precision(run, weights):
-    called = run.called == 1
-    return _share(run.correct[called], weights[:, called])
+    return _share(run.correct[run.called == 1], weights[:, run.called == 1])
 
 
 def _f1(run, weights):
