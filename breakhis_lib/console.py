@@ -98,7 +98,8 @@ def table4(record, reading):
     found = tables.ways(record.predictions(), reading)
     kind = "SIMULATED slides, " * record.is_simulated() + "one model for all magnifications, " * record.is_pooled()
     title = f"Table 4, test accuracy in percent: {kind}{record.folder} ({reading})"
-    beside = [name for name in ("threshold", *tables.BESIDE) if found[name].notna().any()]
+    roomy = not sys.stdout.isatty() or output.width > 120  # a narrower terminal would fold every cell
+    beside = [name for name in ("threshold", *tables.BESIDE) if roomy and found[name].notna().any()]
     shown = _table(title, ("at", "way", "accuracy", "95 % interval", *beside, *tables.COUNTS), ("way",))
     for magnification, rows in found.groupby(level="magnification", sort=False):
         for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
@@ -108,7 +109,7 @@ def table4(record, reading):
                 cells += [f"{row[name]}" for name in tables.COUNTS]
             shown.add_row(*cells, end_section=number == len(rows) - 1)
     notes = ["Ours: mean over runs; interval: over slides, or by number over slide numbers."]
-    notes += ["Threshold: accuracy where validation does best, not at one half. Whole slides: by mean probability."]
+    notes += ["Threshold: accuracy where validation does best. Whole slides: by mean probability."] * roomy
     if found.index.get_level_values("way").str.startswith("paper").any():
         notes.append("The paper's sets share no image; it prints neither intervals nor counts.")
     shown.caption = "\n".join(notes)

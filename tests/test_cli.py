@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import contextlib
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from breakhis_lib import cli, practice
 from breakhis_lib.data import dataset
 from breakhis_lib.evaluation import records
 from tests.conftest import cache_in
+from tests.page_rules import ROOT
 
 COMMAND = Path(sys.executable).with_name("breakhis")
 QUICK = ["--size", "96", "--epochs", "2", "--magnifications", "200", "--seeds", "0"]
@@ -497,3 +499,29 @@ def test_a_locale_of_other_letters_changes_nothing(ready, tmp_path):
     assert (result.returncode, page.returncode) == (0, 0), result.stderr.decode() + page.stderr.decode()
     assert "환자 clear0" in (tmp_path / "r" / "predictions.csv").read_text(encoding="utf-8")
     assert "환자 " in (tmp_path / "r-report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals of this kind")
+@pytest.mark.parametrize(("columns", "seen"), [(80, False), (130, True)])
+def test_table_4_fits_a_terminal(columns, seen):
+    import pty
+
+    here, there = pty.openpty()
+    command = [
+        sys.executable,
+        "-c",
+        "from breakhis_lib.cli import main; main()",
+        "table",
+        str(ROOT / "results" / "x400"),
+    ]
+    done = subprocess.Popen(command, stdout=there, env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"})
+    os.close(there)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a pseudo-terminal is an error on Linux
+        while part := os.read(here, 65536):
+            shown += part
+    assert done.wait() == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any("ours, by slide" in line for line in lines)
+    assert any("whole slides" in line for line in lines) == seen
