@@ -11,8 +11,8 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --
 	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg --no-loadscope-reorder
 # What takes longest goes first, so that neither of the two processes waits for the other at the end.
 LONGEST = $(addprefix tests/,test_site.py test_workers.py test_cli.py model)
-EXECUTE = $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
-	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
+EXECUTE = xargs -n 1 -P 2 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
+	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600 --KernelManager.transport=ipc
 
 # Chapters are executed without a user's own settings, which would change what they print.
 OWN = $(CURDIR)/$(BUILD)/settings
@@ -48,7 +48,7 @@ book: env  ## everything: practice slides, weights, fine-tuning, chapters execut
 	$(BIN)/breakhis run --size 112 --results $(RUN)
 	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
 	cp -r _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets $(BUILD)/source
-	$(EXECUTE) $(BUILD)/source/chapters/*.ipynb
+	ls $(BUILD)/source/chapters/*.ipynb | $(EXECUTE)
 	$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD)/book -W -n --keep-going --quiet
 	@echo "The book: $(BUILD)/book/_build/html/index.html"
 	$(BIN)/breakhis table $(RUN)
@@ -61,7 +61,7 @@ lab: env  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab chapters
 
 run: env  ## execute the chapters and store their outputs
-	$(EXECUTE) chapters/*.ipynb
+	ls chapters/*.ipynb | $(EXECUTE)
 
 test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(BIN)/ruff check .

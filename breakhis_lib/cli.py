@@ -204,7 +204,7 @@ def table(
     """Print Table 4: the paper's accuracy, ours by each way to split, the majority class; or compare runs."""
     from breakhis_lib.evaluation import records
 
-    folders = [at.parent for folder in results or [Path("results")] for at in sorted(folder.rglob("run.json"))]
+    folders = [at.parent for folder in results or [Path("results")] for at in sorted(folder.rglob("predictions.csv"))]
     if not folders:
         where = " or ".join(map(str, results or ["results"]))
         raise InputError(f"there is no record in or below {where}; make one with `breakhis run`, or name its folder.")
