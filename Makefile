@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --
 # What takes longest goes first, so that neither of the two processes waits for the other at the end.
 LONGEST = $(addprefix tests/,test_site.py test_workers.py test_cli.py model)
 EXECUTE = xargs -n 1 -P 2 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
-	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600 --KernelManager.transport=ipc
+	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
 # Chapters are executed without a user's own settings, which would change what they print.
 OWN = $(CURDIR)/$(BUILD)/settings
