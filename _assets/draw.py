@@ -49,19 +49,29 @@ def cover():
     return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
 
 
+def hexadecimal(color):
+    """A colour as SVG writes it."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def svg(width, height, look, title, parts, before=""):
+    """A picture on pale ground as text. look: attributes of its text. before: what stands before the ground."""
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" {look}>'
+    ground = f'<rect width="{width}" height="{height}" rx="12" fill="#faf6fb"/>'
+    return "\n".join([head, f"<title>{title}</title>", *([before] if before else []), ground, *parts, "</svg>", ""])
+
+
 def journey(columns, box=(150, 64), gap=34):
     """The stations in rows of `columns`, row after row, joined by arrows; an SVG as text."""
     step_x, step_y = box[0] + gap, box[1] + gap
     rows = -(-len(STATIONS) // columns)
     width, height = columns * step_x - gap + 20, rows * step_y - gap + 20
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="system-ui, sans-serif" text-anchor="middle">',
-        "<title>The way of an image through the course</title>",
+    tip = (
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0L8 4L0 8z" fill="#6e6e73"/></marker></defs>',
-        f'<rect width="{width}" height="{height}" rx="12" fill="#faf6fb"/>',
-    ]
+        '<path d="M0 0L8 4L0 8z" fill="#6e6e73"/></marker></defs>'
+    )
+    parts = []
     places = [(10 + number % columns * step_x, 10 + number // columns * step_y) for number in range(len(STATIONS))]
     for (x, y), (next_x, next_y) in zip(places, places[1:], strict=False):
         path = f"M{x + box[0]} {y + box[1] / 2}H{next_x}"
@@ -70,19 +80,20 @@ def journey(columns, box=(150, 64), gap=34):
             path = f"M{x + box[0] / 2} {y + box[1]}V{middle}H{next_x + box[0] / 2}V{next_y}"
         parts.append(f'<path d="{path}" fill="none" stroke="#6e6e73" stroke-width="2" marker-end="url(#tip)"/>')
     for (x, y), (title, words, color) in zip(places, STATIONS, strict=True):
-        ink, middle = "#{:02x}{:02x}{:02x}".format(*color), x + box[0] / 2
+        ink, middle = hexadecimal(color), x + box[0] / 2
         parts.append(f'<rect x="{x}" y="{y}" width="{box[0]}" height="{box[1]}" rx="9" fill="#fff" stroke="{ink}"/>')
         parts.append(f'<text x="{middle}" y="{y + 28}" font-size="17" font-weight="600" fill="{ink}">{title}</text>')
         parts.append(f'<text x="{middle}" y="{y + 48}" font-size="13.5" fill="#333">{words}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+    return svg(width, height, 'text-anchor="middle"', "The way of an image through the course", parts, tip)
 
 
 def folds(count=5, cell=(84, 36), left=76, top=64):
     """Which fold of the slides each seed trains on, validates on and tests, as `splits.draw` has it; an SVG as text."""
     ink, (wide, high) = "#333333", cell
     width, height = left + count * wide + 20, top + count * high + 100
-    violet, rose = ("#{:02x}{:02x}{:02x}".format(*color) for color in (VIOLET, ROSE))
-    parts = []
+    violet, rose = hexadecimal(VIOLET), hexadecimal(ROSE)
+    middle = left + count * wide / 2
+    parts = [f'<text x="{middle}" y="24" fill="{ink}">the slides, shuffled into five folds</text>']
     for seed in range(count):
         x = left + seed * wide
         parts.append(f'<text x="{x + wide / 2}" y="{top - 14}" font-weight="600" fill="{ink}">seed {seed}</text>')
@@ -103,17 +114,12 @@ def folds(count=5, cell=(84, 36), left=76, top=64):
     lines = (
         "a column: one split, one training, one run",
         "the five violet fields together: every slide is tested once",
+        "all runs: the record",
     )
-    for number, words in enumerate((*lines, "all runs: the record")):
+    for number, words in enumerate(lines):
         y = top + count * high + 46 + 20 * number
-        parts.append(f'<text x="{left + count * wide / 2}" y="{y}" fill="{ink}">{words}</text>')
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="system-ui, sans-serif" font-size="14" text-anchor="middle">'
-    )
-    ground = f'<rect width="{width}" height="{height}" rx="12" fill="#faf6fb"/>'
-    shuffled = f'<text x="{left + count * wide / 2}" y="24" fill="{ink}">the slides, shuffled into five folds</text>'
-    return "\n".join([head, "<title>Five folds: who is tested when</title>", ground, shuffled, *parts, "</svg>", ""])
+        parts.append(f'<text x="{middle}" y="{y}" fill="{ink}">{words}</text>')
+    return svg(width, height, 'font-size="14" text-anchor="middle"', "Five folds: who is tested when", parts)
 
 
 def found(width, left=126, right=58, step=25):
@@ -138,7 +144,7 @@ def found(width, left=126, right=58, step=25):
         parts.append(f'<text x="{left - 8}" y="{y}" text-anchor="end" fill="{ink}">paper</text>')
         for protocol, row in rows.droplevel("magnification").iterrows():
             y += step
-            color = "#{:02x}{:02x}{:02x}".format(*(ROSE if protocol == "image" else VIOLET))
+            color = hexadecimal(ROSE if protocol == "image" else VIOLET)
             line = f"M{across(row.low)} {y - 5}H{across(row.high)}"
             parts.append(f'<path d="{line}" stroke="{color}" stroke-width="3"/>')
             parts.append(f'<circle cx="{across(row.accuracy)}" cy="{y - 5}" r="6" fill="{color}"/>')
@@ -150,13 +156,8 @@ def found(width, left=126, right=58, step=25):
     for percent in (40, 60, 80, 100):
         marks.append(f'<path d="M{across(percent)} 20V{y - 20}" stroke="#e2d8e8"/>')
         marks.append(f'<text x="{across(percent)}" y="{y}" text-anchor="middle" fill="{ink}">{percent}</text>')
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 16}" width="{width}" height="{y + 16}" '
-        'font-family="system-ui, sans-serif" font-size="14">'
-    )
-    title = "<title>Accuracy in percent: the paper's, and ours by image, by slide and by slide number</title>"
-    ground = f'<rect width="{width}" height="{y + 16}" rx="12" fill="#faf6fb"/>'
-    return "\n".join([head, title, ground, *marks, *parts, "</svg>", ""])
+    title = "Accuracy in percent: the paper's, and ours by image, by slide and by slide number"
+    return svg(width, y + 16, 'font-size="14"', title, [*marks, *parts])
 
 
 if __name__ == "__main__":

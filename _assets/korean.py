@@ -16,7 +16,8 @@ KOREAN_FACE = "Noto Sans CJK KR"
 
 def letters():
     """Every Korean letter on the book's pages."""
-    pages = [FOLDER.parent / "intro.md", *sorted((FOLDER.parent / "chapters").glob("*.[mi][dp]*"))]
+    chapters = FOLDER.parent / "chapters"
+    pages = [FOLDER.parent / "intro.md", *chapters.glob("*.md"), *chapters.glob("*.ipynb")]
     text = "".join(path.read_text(encoding="utf-8") for path in pages)
     return sorted(set(re.findall(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]", text)))
 
@@ -25,7 +26,7 @@ def cut(path):
     """Write korean.woff from a font file or collection."""
     faces = ttLib.TTCollection(path).fonts if path.suffix == ".ttc" else [ttLib.TTFont(path)]
     face = next(face for face in faces if face["name"].getDebugName(1) == KOREAN_FACE)
-    options = subset.Options(flavor="woff", layout_features=[], name_IDs=[0, 13, 14], hinting=False)
+    options = subset.Options(layout_features=[], name_IDs=[0, 13, 14], hinting=False)
     cutter = subset.Subsetter(options)
     cutter.populate(text="".join(letters()))
     cutter.subset(face)

@@ -3,6 +3,7 @@
 `python -m tests.site _build/html` prints them and fails if there are any: the guard before a book is published.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from playwright.sync_api import sync_playwright
 from tests import page_rules
 from tests.page_rules import ROOT
 
+BUILT = ROOT / "_build" / "html"
 VIEWS = {"wide, light": (1280, "light"), "phone, dark": (390, "dark")}  # pixels; a colour scheme
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LOADS = {
@@ -114,6 +116,17 @@ def launched(playwright):
     """That browser, started; root's has no sandbox."""
     sandbox = [] if not hasattr(os, "geteuid") or os.geteuid() else ["--no-sandbox"]
     return playwright.chromium.launch(executable_path=browser(), args=sandbox)
+
+
+@contextlib.contextmanager
+def opened(path, width=1280):
+    """A page of that browser, without a network, at a file."""
+    with sync_playwright() as playwright:
+        chromium = launched(playwright)
+        page = chromium.new_context(viewport={"width": width, "height": 800}, offline=True).new_page()
+        page.goto(path.as_uri())
+        yield page
+        chromium.close()
 
 
 def seen(site, names, views=VIEWS):

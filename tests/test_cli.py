@@ -507,13 +507,7 @@ def test_table_4_fits_a_terminal(columns, seen):
     import pty
 
     here, there = pty.openpty()
-    command = [
-        sys.executable,
-        "-c",
-        "from breakhis_lib.cli import main; main()",
-        "table",
-        str(ROOT / "results" / "x400"),
-    ]
+    command = [COMMAND, "table", ROOT / "results" / "x400"]
     done = subprocess.Popen(command, stdout=there, env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"})
     os.close(there)
     shown = b""
@@ -525,3 +519,13 @@ def test_table_4_fits_a_terminal(columns, seen):
     assert max(map(len, lines)) <= columns
     assert any("ours, by slide" in line for line in lines)
     assert any("whole slides" in line for line in lines) == seen
+
+
+def test_a_record_that_has_only_begun_is_left_out_of_the_table(tmp_path):
+    shutil.copytree(ROOT / "results" / "x400", tmp_path / "results" / "whole")
+    (tmp_path / "results" / "begun").mkdir()
+    shutil.copy(ROOT / "results" / "x400" / "run.json", tmp_path / "results" / "begun")
+    result = breakhis("table", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "results/whole" in flat(result.stdout)
+    assert "begun" not in result.stdout

@@ -5,15 +5,15 @@ import runpy
 import nbformat
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
 from breakhis_lib import cache, practice
 from breakhis_lib.data import dataset
 from tests import site
+from tests.conftest import needs_book, needs_browser
 from tests.page_rules import ROOT
-from tests.test_site import BUILT, needs_browser
 
 CHAPTERS = ROOT / "chapters"
+PAGE = site.BUILT / "chapters" / "split_laboratory.html"
 
 
 @pytest.mark.weights
@@ -41,12 +41,9 @@ def python():
 
 
 @needs_browser
-@pytest.mark.skipif(not (BUILT / "intro.html").exists(), reason="the book is not built; run: make html")
+@needs_book
 def test_the_page_finds_what_python_finds(python):
-    with sync_playwright() as playwright:
-        chromium = site.launched(playwright)
-        page = chromium.new_context(offline=True).new_page()
-        page.goto((BUILT / "chapters" / "split_laboratory.html").as_uri())
+    with site.opened(PAGE) as page:
         for training in python["trainings"]:
             page.get_by_label("Train on").select_option(training)
             for draw in range(python["DRAWS"]):
@@ -57,16 +54,12 @@ def test_the_page_finds_what_python_finds(python):
                     expected = [one["tested"], *one["seen"], int(share + 0.5), int(mean + 0.5)]
                     assert shown == [str(value) for value in expected], (training, draw, protocol)
                 page.get_by_role("button").get_by_text("Draw another split").click()
-        chromium.close()
 
 
 @needs_browser
-@pytest.mark.skipif(not (BUILT / "intro.html").exists(), reason="the book is not built; run: make html")
+@needs_book
 def test_keys_choose_a_split_and_draw_it_and_marks_are_its_images(python):
-    with sync_playwright() as playwright:
-        chromium = site.launched(playwright)
-        page = chromium.new_context(offline=True).new_page()
-        page.goto((BUILT / "chapters" / "split_laboratory.html").as_uri())
+    with site.opened(PAGE) as page:
         page.get_by_label("by image").focus()
         page.keyboard.press("ArrowDown")
         page.get_by_text("Draw another split").focus()
@@ -81,4 +74,3 @@ def test_keys_choose_a_split_and_draw_it_and_marks_are_its_images(python):
         }
         sets = one["sets"].value_counts()
         assert counts == {**sets[["train", "validation"]], "test": one["right"], "wrong": one["tested"] - one["right"]}
-        chromium.close()

@@ -1,21 +1,17 @@
 """The built book as a reader meets it: whole, offline, legible, without barriers; and the guard that says so."""
 
-import os
 import runpy
 import shutil
 
 import pytest
 from fontTools import ttLib
-from playwright.sync_api import sync_playwright
 
 from tests import site
+from tests.conftest import needs_book, needs_browser
 from tests.page_rules import ROOT
+from tests.site import BUILT
 
-BUILT = ROOT / "_build" / "html"
-needs_browser = pytest.mark.skipif(
-    site.browser() is None and not os.environ.get("CI"), reason="no Chromium here; install it, or name it in CHROMIUM"
-)
-pytestmark = pytest.mark.skipif(not (BUILT / "intro.html").exists(), reason="the book is not built; run: make html")
+pytestmark = needs_book
 
 
 def test_no_page_is_missing_or_empty():
@@ -45,24 +41,17 @@ def test_a_page_looks_right_without_network(name):
 
 @needs_browser
 def test_the_ledger_leaves_the_rows_of_one_verdict():
-    with sync_playwright() as playwright:
-        chromium = site.launched(playwright)
-        page = chromium.new_page(viewport={"width": 390, "height": 800})
-        page.goto((BUILT / "chapters" / "claim_ledger.html").as_uri())
+    with site.opened(BUILT / "chapters" / "claim_ledger.html", width=390) as page:
         verdicts = page.locator("table.ledger tbody tr td:last-child").all_inner_texts()
         for chosen in ("undecided", ""):
             page.get_by_label("Show").select_option(chosen)
             shown = [cell for cell in page.locator("table.ledger tbody tr td:last-child").all() if cell.is_visible()]
             assert len(shown) == sum(chosen in ("", verdict.strip()) for verdict in verdicts) > 0
-        chromium.close()
 
 
 @needs_browser
 def test_a_tap_on_a_solutions_title_unfolds_it():
-    with sync_playwright() as playwright:
-        chromium = site.launched(playwright)
-        page = chromium.new_page(viewport={"width": 390, "height": 800})
-        page.goto((BUILT / "chapters" / "01_missed_cancer.html").as_uri())
+    with site.opened(BUILT / "chapters" / "01_missed_cancer.html", width=390) as page:
         title = page.locator(".solution > .admonition-title").first
         assert title.locator("a").count() == 0
         hidden = page.locator(".solution p:not(.admonition-title)").first
@@ -70,7 +59,6 @@ def test_a_tap_on_a_solutions_title_unfolds_it():
         title.click(position={"x": 200, "y": 15})  # where the link to the exercise was
         assert hidden.is_visible()
         assert "#" not in page.url
-        chromium.close()
 
 
 def broken(tmp_path, old, new, name="chapters/about"):

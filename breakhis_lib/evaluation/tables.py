@@ -166,6 +166,24 @@ def against_default(folders, default, reading=readings.DEFAULT_READING):
     return pd.DataFrame(rows, columns=[*index, *columns]).set_index(index)
 
 
+def less(first, second):
+    """First less second in test accuracy, whatever images their seeds test.
+
+    first, second: predictions of two trainings that test the same slides.
+    Returns a data frame, index reading, magnification and protocol, of what both have; columns difference, low and high
+    in percentage points, the interval over slides, by number over slide numbers. Raises InputError where the slides
+    differ.
+    """
+    by = ["reading", "magnification", "protocol"]
+    one, other = (dict(iter(rows[rows.set == "test"].groupby(by))) for rows in (first, second))
+    found = {
+        key: 100 * metrics.paired_difference(rows, other[key], unit=unit_of(rows))
+        for key, rows in one.items()
+        if key in other
+    }
+    return pd.DataFrame(found).T.rename_axis(by)
+
+
 def _apart(first, second):
     """First less second in accuracy: percentage points, with the interval and the counts of the test."""
     held_out, tested = (

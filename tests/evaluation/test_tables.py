@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from breakhis_lib.errors import InputError
-from breakhis_lib.evaluation import report, tables
+from breakhis_lib.evaluation import metrics, report, tables
 
 
 def predictions(magnification=200, protocols=(("image", 36), ("slide", 20)), malignant=(19, 12)):
@@ -95,3 +95,13 @@ def test_by_number_the_interval_is_over_numbers():
         found = tables.table4(rows.assign(protocol=protocol)).loc[(200, protocol)]
         width[protocol] = found.high - found.low
     assert width["number"] > 1.2 * width["slide"]
+
+
+def test_two_trainings_are_compared_where_both_were_tested_whatever_seed_tested_an_image():
+    first = predictions(protocols=(("image", 36), ("slide", 36)), malignant=(19, 19))
+    second = first[first.protocol == "slide"].assign(seed=1, p_malignant=0.1)
+    found = tables.less(first, second)
+    assert found.index.tolist() == [("block14", 200, "slide")]
+    expected = 100 * metrics.paired_difference(first[first.protocol == "slide"], second)
+    pd.testing.assert_series_equal(found.iloc[0], expected, check_names=False)
+    assert found.difference.iloc[0] == pytest.approx(100 * (19 - 17) / 36)

@@ -9,10 +9,7 @@ from playwright.sync_api import sync_playwright
 
 from breakhis_lib.evaluation import decisions, threshold_explorer
 from tests import site
-
-needs_browser = pytest.mark.skipif(
-    site.browser() is None and not os.environ.get("CI"), reason="no Chromium here; install it, or name it in CHROMIUM"
-)
+from tests.conftest import needs_browser
 
 
 @pytest.fixture(scope="module")
