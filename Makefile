@@ -20,12 +20,17 @@ book html run test times: export IPYTHONDIR = $(OWN)/ipython
 book html run test times: export JUPYTER_CONFIG_DIR = $(OWN)/jupyter
 book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
+KERNEL = $(BUILD)/settings/ipython/profile_default/ipython_kernel_config.py
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
 .PHONY: help env book html lab run test times format clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(KERNEL):  # kernels say that they speak over TCP, which is how they are meant to here
+	mkdir -p $(@D)
+	echo 'c.IPKernelApp.log_level = "ERROR"' > $@
 
 env: $(VENV)/installed  ## install Python packages into .venv, in exact versions
 
@@ -42,7 +47,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[book,test]'
 	touch $@
 
-book: env  ## everything: practice slides, weights, fine-tuning, chapters executed, book rendered
+book: env $(KERNEL)  ## everything: practice slides, weights, fine-tuning, chapters executed, book rendered
 	$(BIN)/breakhis practice
 	$(BIN)/breakhis weights
 	$(BIN)/breakhis run --size 112 --results $(RUN)
@@ -60,7 +65,7 @@ html: env  ## render the book from the outputs stored in the chapters
 lab: env  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab chapters
 
-run: env  ## execute the chapters and store their outputs
+run: env $(KERNEL)  ## execute the chapters and store their outputs
 	ls chapters/*.ipynb | $(EXECUTE)
 
 test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at

@@ -77,6 +77,10 @@ def _show(table, width):
     Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False).print(table)
 
 
+def _at(magnification):
+    return f"x{magnification}" if magnification else "all"
+
+
 def runs(folders):
     """A row for every kind of run in some records."""
     from breakhis_lib.evaluation import tables
@@ -86,7 +90,7 @@ def runs(folders):
     for (folder, magnification, protocol, reading), row in tables.runs(folders).iterrows():
         figures = [f"{row.validation:.1f}", f"{row.accuracy:.1f}", tables.interval(row.low, row.high)]
         counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
-        shown.add_row(folder, f"x{magnification}" if magnification else "all", protocol, reading, *figures, *counts)
+        shown.add_row(folder, _at(magnification), protocol, reading, *figures, *counts)
     shown.caption = "Mean over runs; interval: bootstrap over slides. Choose by validation, not by test."
     _show(shown, 160)
 
@@ -103,7 +107,7 @@ def table4(record, reading):
     shown = _table(title, ("at", "way", "accuracy", "95 % interval", *beside, *tables.COUNTS), ("way",))
     for magnification, rows in found.groupby(level="magnification", sort=False):
         for number, (way, row) in enumerate(rows.droplevel("magnification").iterrows()):
-            cells = ["" if number else f"x{magnification}" if magnification else "all", way, f"{row.accuracy:.2f}"]
+            cells = ["" if number else _at(magnification), way, f"{row.accuracy:.2f}"]
             if way.startswith("ours"):
                 cells += [tables.interval(row.low, row.high), *(f"{row[name]:.1f}" for name in beside)]
                 cells += [f"{row[name]}" for name in tables.COUNTS]
@@ -122,7 +126,7 @@ def predictions(found, unreadable, classes, record):
     shown = _table(f"Probability of each label (record {record.folder}; not for clinical use)", names, names)
     where = {"none": "none of its sets", None: "nobody knows (an older record)"}
     for _, row in found.iterrows():
-        head = f"x{row.magnification} by {row.protocol}, {row.reading}, seed {row.seed}"
+        head = f"{_at(row.magnification)} by {row.protocol}, {row.reading}, seed {row.seed}"
         image = row.file.replace("\\", "/").rsplit("/", 1)[-1]
         place = where.get(row.set, f"its {row.set} set")
         shown.add_row(image, *(f"{row[name]:.4f}" for name in classes), head, place)

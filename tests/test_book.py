@@ -23,6 +23,7 @@ UNCOMPARED = {
         'once = [("image", seed) for seed in range(5)]',
         "measured = {name: metrics.mean_accuracy(rows) for name, rows in of_films",
     ],
+    "own_images": ['breakhis(\n    *("run"', "for slide in KEPT_APART:"],
 }
 
 

@@ -280,7 +280,7 @@ def test_any_folder_of_classes_travels_the_same_way(ready, tmp_path):
     assert breakhis("report", "results/scans", cwd=tmp_path).returncode == 0
     assert "balanced accuracy" in (tmp_path / "scans-report.html").read_text(encoding="utf-8")
     shown = breakhis("predict", "scans/dim/0-0.jpg", "--results", "results/scans", cwd=tmp_path)
-    assert "dim" in shown.stdout
+    assert "dim" in shown.stdout and "all by slide" in shown.stdout
 
 
 @pytest.mark.weights

@@ -206,7 +206,8 @@ def imports_keras(tmp_path, settings=None, **environment):
         "from breakhis_lib.errors import InputError\ntry:\n    from breakhis_lib.model import backend\n"
         "except InputError as error:\n    print(error)\nelse:\n"
         "    config = backend.keras.config\n"
-        "    print(config.image_data_format(), config.floatx(), config.epsilon())"
+        "    print(config.image_data_format(), config.floatx(), config.epsilon())\n"
+        "    import os\n    print('oneDNN:', os.environ['TF_ENABLE_ONEDNN_OPTS'])"
     )
     home = {"HOME": str(tmp_path), "KERAS_HOME": str(tmp_path / ".keras")}
     done = subprocess.run(
@@ -218,6 +219,12 @@ def imports_keras(tmp_path, settings=None, **environment):
 def test_a_personal_keras_json_changes_nothing(tmp_path):
     settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3, "backend": "tensorflow"}
     assert "channels_last float32 1e-07" in imports_keras(tmp_path, settings)
+
+
+def test_fast_kernels_are_asked_for_unless_the_user_decided(tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)  # this process has imported the backend, and set it
+    assert "oneDNN: 1" in imports_keras(tmp_path)
+    assert "oneDNN: 0" in imports_keras(tmp_path, TF_ENABLE_ONEDNN_OPTS="0")
 
 
 @pytest.mark.parametrize("settings", [[], {"floatx": "float8"}])
