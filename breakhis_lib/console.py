@@ -1,5 +1,6 @@
 """What the command line shows: progress, findings, tables. Names of files are printed as they are, never as markup."""
 
+import os
 import sys
 
 from rich import progress as bars
@@ -9,8 +10,7 @@ from rich.table import Table
 from breakhis_lib.errors import InputError
 
 FEW = 5  # findings of a kind that are shown unless all are asked for
-output = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+output, errors = (Console(stderr=err, soft_wrap=True, highlight=False, markup=False, emoji=False) for err in (0, 1))
 
 
 def say(message):
@@ -73,8 +73,12 @@ def _table(title, names, left):
 
 
 def _show(table, width):
-    """Print a table; where no terminal says how wide it is, so many columns wide."""
-    Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False).print(table)
+    """Print a table; where neither a terminal nor COLUMNS says how wide it is, so many columns wide."""
+    Console(width=None if _told() else width, markup=False, emoji=False).print(table)
+
+
+def _told():
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
 
 
 def _at(magnification):
@@ -89,8 +93,7 @@ def runs(folders):
     shown = _table("Every kind of run: accuracy in percent", names.split(","), ("record", "split by", "reading"))
     for (folder, magnification, protocol, reading), row in tables.runs(folders).iterrows():
         figures = [f"{row.validation:.1f}", f"{row.accuracy:.1f}", tables.interval(row.low, row.high)]
-        counts = [f"{row.majority:.1f}", f"{row.runs:.0f}"]
-        shown.add_row(folder, _at(magnification), protocol, reading, *figures, *counts)
+        shown.add_row(folder, _at(magnification), protocol, reading, *figures, f"{row.majority:.1f}", f"{row.runs:.0f}")
     shown.caption = "Mean over runs; interval: bootstrap over slides. Choose by validation, not by test."
     _show(shown, 160)
 
@@ -102,7 +105,7 @@ def table4(record, reading):
     found = tables.ways(record.predictions(), reading)
     kind = "SIMULATED slides, " * record.is_simulated() + "one model for all magnifications, " * record.is_pooled()
     title = f"Table 4, test accuracy in percent: {kind}{record.folder} ({reading})"
-    roomy = not sys.stdout.isatty() or output.width > 120  # a narrower terminal would fold every cell
+    roomy = not _told() or output.width > 120  # a narrower terminal would fold every cell
     beside = [name for name in ("threshold", *tables.BESIDE) if roomy and found[name].notna().any()]
     shown = _table(title, ("at", "way", "accuracy", "95 % interval", *beside, *tables.COUNTS), ("way",))
     for magnification, rows in found.groupby(level="magnification", sort=False):
@@ -128,8 +131,7 @@ def predictions(found, unreadable, classes, record):
     for _, row in found.iterrows():
         head = f"{_at(row.magnification)} by {row.protocol}, {row.reading}, seed {row.seed}"
         image = row.file.replace("\\", "/").rsplit("/", 1)[-1]
-        place = where.get(row.set, f"its {row.set} set")
-        shown.add_row(image, *(f"{row[name]:.4f}" for name in classes), head, place)
+        shown.add_row(image, *(f"{row[name]:.4f}" for name in classes), head, where.get(row.set, f"its {row.set} set"))
     if len(found):
         _show(shown, 140)
     if unreadable:

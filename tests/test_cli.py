@@ -521,6 +521,15 @@ def test_table_4_fits_a_terminal(columns, seen):
     assert any("whole slides" in line for line in lines) == seen
 
 
+@pytest.mark.parametrize(("columns", "seen"), [({"COLUMNS": "80"}, False), ({}, True)])
+def test_columns_are_the_width_where_no_terminal_is(columns, seen):
+    others = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run([COMMAND, "table", ROOT / "results" / "x400"], env=others | columns, capture_output=True)
+    lines = done.stdout.decode().splitlines()
+    assert any("whole slides" in line for line in lines) == seen
+    assert (max(map(len, lines)) <= 80) != seen
+
+
 def test_a_record_that_has_only_begun_is_left_out_of_the_table(tmp_path):
     shutil.copytree(ROOT / "results" / "x400", tmp_path / "results" / "whole")
     (tmp_path / "results" / "begun").mkdir()
