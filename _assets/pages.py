@@ -1,7 +1,7 @@
 """Photograph the built book for the README: `make html`, then `.venv/bin/python -m _assets.pages`.
 
-laboratory.png: the split laboratory, by slide. page.png: chapter 7 where the threshold can be moved. Slides are simulated, and
-no image is seen.
+laboratory.png: the split laboratory, by slide. page.png: chapter 7 where the threshold can be moved. No image of a
+slide is seen in either.
 """
 
 from pathlib import Path
