@@ -15,12 +15,13 @@ EXECUTE = xargs -n 1 -P 2 $(BIN)/jupyter nbconvert --to notebook --execute --inp
 	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
 # Chapters are executed without a user's own settings, which would change what they print.
-OWN = $(CURDIR)/$(BUILD)/settings
+SETTINGS = $(BUILD)/settings
+OWN = $(CURDIR)/$(SETTINGS)
+KERNEL = $(SETTINGS)/ipython/profile_default/ipython_kernel_config.py
 book html run test times: export IPYTHONDIR = $(OWN)/ipython
 book html run test times: export JUPYTER_CONFIG_DIR = $(OWN)/jupyter
 book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
-KERNEL = $(BUILD)/settings/ipython/profile_default/ipython_kernel_config.py
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
 .PHONY: help env book html lab run test times format clean

@@ -7,20 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import site
-
 os.environ.pop("MPLBACKEND", None)  # a user's own settings would change what the chapters print
 os.environ.setdefault("IPYTHONDIR", tempfile.mkdtemp(prefix="ipython-"))
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "breakhis_subset"
 SMALL = (96, 96)  # pixels: the smallest images that keep Xception's five halvings meaningful, and seconds short
-
-needs_browser = pytest.mark.skipif(
-    site.browser() is None and not os.environ.get("CI"), reason="no Chromium here; install it, or name it in CHROMIUM"
-)
-needs_book = pytest.mark.skipif(
-    not (site.BUILT / "intro.html").exists(), reason="the book is not built; run: make html"
-)
 
 
 @pytest.fixture(scope="session")

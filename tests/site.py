@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
@@ -110,6 +111,12 @@ def dead_links(site):
 def browser():
     """A Chromium on this machine: what CHROMIUM names, or one on the path; None when there is none."""
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+needs_browser = pytest.mark.skipif(
+    browser() is None and not os.environ.get("CI"), reason="no Chromium here; install it, or name it in CHROMIUM"
+)
+needs_book = pytest.mark.skipif(not (BUILT / "intro.html").exists(), reason="the book is not built; run: make html")
 
 
 def launched(playwright):

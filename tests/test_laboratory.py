@@ -9,8 +9,8 @@ import pytest
 from breakhis_lib import cache, practice
 from breakhis_lib.data import dataset
 from tests import site
-from tests.conftest import needs_book, needs_browser
 from tests.page_rules import ROOT
+from tests.site import needs_book, needs_browser
 
 CHAPTERS = ROOT / "chapters"
 PAGE = site.BUILT / "chapters" / "split_laboratory.html"

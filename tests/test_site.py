@@ -7,9 +7,8 @@ import pytest
 from fontTools import ttLib
 
 from tests import site
-from tests.conftest import needs_book, needs_browser
 from tests.page_rules import ROOT
-from tests.site import BUILT
+from tests.site import BUILT, needs_book, needs_browser
 
 pytestmark = needs_book
 

@@ -38,7 +38,7 @@ def _held_standard_error():
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # without AVX-512 off by itself, and 2 to 4 times as slow
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by itself on some processors: benchmarks/LOG.md
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU's memory is taken as needed,
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # also by JAX
 try:

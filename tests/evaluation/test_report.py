@@ -70,7 +70,7 @@ def test_the_report_is_one_page_with_everything_in_it(record, tmp_path):
     assert "SIMULATED" not in text.upper()
 
 
-@pytest.mark.skipif(not site.browser(), reason="no Chromium on this machine")
+@site.needs_browser
 def test_the_report_is_readable_in_light_and_dark_wide_and_narrow(record, tmp_path):
     report.write(record, tmp_path / "page.html")
     assert site.seen(tmp_path, ["page"]) == []

@@ -1,5 +1,4 @@
 import json
-import os
 import re
 
 import numpy as np
@@ -9,7 +8,7 @@ from playwright.sync_api import sync_playwright
 
 from breakhis_lib.evaluation import decisions, threshold_explorer
 from tests import site
-from tests.conftest import needs_browser
+from tests.site import needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +80,7 @@ def test_what_cannot_be_shown_is_refused(predictions):
 
 def open_page(playwright, path, **options):
     """The page in a browser, and the list of what it asks for beside its own file."""
-    sandbox = [] if not hasattr(os, "geteuid") or os.geteuid() else ["--no-sandbox"]
-    chromium = playwright.chromium.launch(executable_path=site.browser(), args=sandbox)
-    page = chromium.new_context(offline=True, **options).new_page()
+    page = site.launched(playwright).new_context(offline=True, **options).new_page()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
