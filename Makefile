@@ -1,6 +1,6 @@
 # Two commands do everything: `make book` and `make test`. `make` alone lists the rest.
 
-FITS = import sys; sys.exit(not (3, 11, 4) <= sys.version_info[:3] < (3, 14))
+FITS = import sys; sys.exit(not (3, 11, 5) <= sys.version_info[:3] < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -35,9 +35,9 @@ $(KERNEL):  # kernels say that they speak over TCP, which is how they are meant 
 
 env: $(VENV)/installed  ## install Python packages into .venv, in exact versions
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml locks/pages.txt locks/course.txt locks/tests.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || { printf '%s\n' \
-		"Python 3.11 (from 3.11.4), 3.12 or 3.13 is needed, and $(or $(PYTHON),none of these) was found. Install one:" \
+		"Python 3.11 (from 3.11.5), 3.12 or 3.13 is needed, and $(or $(PYTHON),none of these) was found. Install one:" \
 		"  Debian, Ubuntu: apt install python3 python3-venv    Fedora: dnf install python3.12" \
 		"  macOS: brew install python@3.12    any system: uv python install 3.12" \
 		"or name one that is there: make PYTHON=/path/to/python ..."; exit 1; }
@@ -45,7 +45,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@case "$(CURDIR)" in *[][]*) echo "This folder's path holds a bracket, which the book's builder takes for a pattern; move it."; exit 1;; esac
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != '"$$($(PYTHON) -c 'import sys; print(tuple(sys.version_info[:2]))')"')' \
 		2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[book,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/tests.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 book: env $(KERNEL)  ## everything: practice slides, weights, fine-tuning, chapters executed, book rendered
@@ -72,6 +73,7 @@ run: env $(KERNEL)  ## execute the chapters and store their outputs
 test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/deptry .
 	$(PYTEST) $(LONGEST) chapters tests
 
 times: env  ## measure what each chapter takes, for the book's page on run time (on a quiet machine)

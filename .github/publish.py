@@ -9,6 +9,7 @@ own copy, which becomes the branch `launch` that the buttons open; the committed
 
 import argparse
 import re
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -20,19 +21,35 @@ LAUNCH_BUTTONS = {
     "binderhub_url": "https://mybinder.org",
     "colab_url": "https://colab.research.google.com",
 }
-COLAB = """# In Colab, this fetches the course and installs its library, in about a minute; elsewhere it does nothing.
+COLAB = """# In Colab, this fetches the course and installs what it needs, in minutes; elsewhere it does nothing.
 import os
 import subprocess
 import sys
+from importlib import metadata
 
 COURSE = os.environ.get("COURSE", "/content/course")
+PACKAGES = "{packages}"
 if "google.colab" in sys.modules:
     if not os.path.exists(COURSE):
         subprocess.run(["git", "clone", "--quiet", "--depth=1", "--branch={branch}", "{address}", COURSE], check=True)
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", COURSE + "[chapters]"]
-        subprocess.run(install, check=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet"]
+        subprocess.run([*install, *PACKAGES.split()], check=True)
+        subprocess.run([*install, "--no-deps", "--editable", COURSE], check=True)
+        loaded = {{name: sys.modules[name].__version__ for name in ("numpy", "pandas") if name in sys.modules}}
+        if any(metadata.version(name) != version for name, version in loaded.items()):
+            print("Now choose Runtime, Restart session, and run on from the next cell.")
     sys.path.insert(0, COURSE)
     os.chdir(COURSE + "/chapters")"""
+BY_THE_RUNTIME = {"ipykernel", "ipython"}  # Colab works with its own
+
+
+def packages(root):
+    """What Colab installs: the packages that the chapters ask for, each as locks/ has it, with blanks between."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["chapters"]]
+    names = {re.match(r"[\w-]+", text)[0] for text in asked} - BY_THE_RUNTIME
+    locks = "".join((root / "locks" / f"{name}.txt").read_text(encoding="utf-8") for name in ("pages", "course"))
+    return " ".join(re.search(rf"^{name}==[\w.]+", locks, flags=re.MULTILINE)[0] for name in sorted(names))
 
 
 def prepare(root, address):
@@ -50,7 +67,7 @@ def prepare(root, address):
     (root / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
     for path in sorted((root / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        source = COLAB.format(branch=BRANCH, address=address)
+        source = COLAB.format(branch=BRANCH, address=address, packages=packages(root))
         cell = nbformat.v4.new_code_cell(source, id="colab", metadata={"tags": ["remove-cell"]})
         notebook.cells = [cell, *(kept for kept in notebook.cells if kept.id != "colab")]
         nbformat.write(notebook, path)

@@ -26,7 +26,7 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]*)[^)]*\)")
 VERSION = re.compile(r"(?:Python|version|BY) \d[\d.]*")
 QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]|^ *>.*$", re.MULTILINE)
 LOCAL_PATH = re.compile(r"(?<![\w.:/])(?:/(?:home|Users|root|tmp|work|var|opt|usr|mnt)/\w|[A-Za-z]:\\\w)")
-TYPED_NUMBER = re.compile(r"(?<![\w.-])\d+\.\d+(?![\w.])|\d+ ?(?:%|percent|per cent)|\d{1,3}(?:,\d{3})+")
+TYPED_NUMBER = re.compile(r"(?<![\w.§-])\d+\.\d+(?![\w.])|\d+ ?(?:%|percent|per cent)|\d{1,3}(?:,\d{3})+")
 
 
 class Page(NamedTuple):

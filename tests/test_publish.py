@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 import yaml
@@ -50,28 +52,33 @@ def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(publish, cour
 
 
 def test_the_colab_cell_does_nothing_elsewhere(publish, tmp_path):
-    cell = publish.COLAB.format(branch="launch", address=ADDRESS)
+    cell = publish.COLAB.format(branch="launch", address=ADDRESS, packages="")
     code = f"import os\nbefore = os.getcwd()\n{cell}\nassert os.getcwd() == before"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_colab_cell_fetches_the_course_and_finds_its_records(publish, course, tmp_path):
+@pytest.mark.parametrize(("numpy", "restart"), [(metadata.version("numpy"), False), ("1.0", True)])
+def test_the_colab_cell_fetches_the_course_and_finds_its_records(publish, course, tmp_path, numpy, restart):
     subprocess.run(["git", "branch", publish.BRANCH], cwd=course, check=True)
-    cell = publish.COLAB.format(branch=publish.BRANCH, address=course.as_uri())
+    cell = publish.COLAB.format(branch=publish.BRANCH, address=course.as_uri(), packages=publish.packages(course))
     code = f"""
 import subprocess, sys, types
 sys.modules["google.colab"] = types.ModuleType("google.colab")
 run = subprocess.run
 installed = []
 subprocess.run = lambda command, **options: installed.append(command) if "pip" in command else run(command, **options)
+sys.modules["numpy"] = types.SimpleNamespace(__version__="{numpy}")
 {cell}
+del sys.modules["numpy"]
 from breakhis_lib.evaluation import records
 assert records.named("breakhis-subset").exists()
-assert [command[-2:] for command in installed] == [["--editable", COURSE + "[chapters]"]]
+assert installed[0][5].startswith("filelock==") and not [word for word in installed[0] if "ipy" in word]
+assert installed[1][-2:] == ["--editable", COURSE]
 """
     environment = {"COURSE": str(tmp_path / "fetched"), "PATH": "/usr/bin:/bin"}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert (b"Restart session" in done.stdout) == restart
 
 
 @pytest.mark.parametrize(
@@ -85,4 +92,7 @@ def test_another_address_is_refused(publish, course, address):
 def test_binder_gets_what_the_chapters_need():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-    assert pip == ["-c constraints.txt", "-e .[book]"]
+    assert pip == ["-r locks/course.txt"]
+    last = (ROOT / "postBuild").read_text(encoding="utf-8").splitlines()[-1]
+    assert last == "pip install --no-deps --no-build-isolation --editable ."
+    assert os.access(ROOT / "postBuild", os.X_OK)  # or Binder does not run it

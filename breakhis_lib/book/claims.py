@@ -311,5 +311,5 @@ def _softmax(key):
         found = calibration.expected_calibration_error(rows.label, rows.p_malignant)
         chance = calibration.ece_by_chance(rows.p_malignant)
         words.append(f"by {protocol} {found:.3f}, where chance alone gives {chance:.3f}")
-    measured = f"done; but its probabilities are off, by a mean of, at x200, {'; '.join(words)}"
+    measured = f"done; expected calibration error at x200: {'; '.join(words)}"
     return Finding(measured, _counts(rows), PARTLY, "07_beyond_accuracy.html#does-0-9-come-true-nine-times-in-ten")

@@ -146,7 +146,8 @@ def against_default(folders, default, reading=readings.DEFAULT_READING):
     Returns a data frame, index change (the settings and the reading that differ, or else the record's name),
     magnification and protocol; columns validation and test (differences of accuracy in percentage points; choose by
     the first), low and high (of test, 95 % bootstrap over slides, by number over slide numbers), runs, images, slides
-    (tested). A kind of run of which the default has no seed is left out. Raises InputError for a folder without a record.
+    (tested). A kind of run of which the default has no seed is left out. Raises InputError for a folder that is no
+    record.
     """
     usual, settings = default.predictions(), {**SETTINGS, **default.info()["settings"]}
     usual = usual[usual.reading == reading]
