@@ -73,7 +73,7 @@ sys.modules["numpy"] = types.SimpleNamespace(__version__="{numpy}")
 del sys.modules["numpy"]
 from breakhis_lib.evaluation import records
 assert records.named("breakhis-subset").exists()
-assert installed[0][5].startswith("filelock==") and not [word for word in installed[0] if "ipy" in word]
+assert installed[0][5].startswith("filelock==") and not [word for word in installed[0] if word.startswith("ipy")]
 assert installed[1][-2:] == ["--editable", COURSE]
 """
     environment = {"COURSE": str(tmp_path / "fetched"), "PATH": "/usr/bin:/bin"}
