@@ -6,11 +6,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 BUILD = _build
 RUN = $(BUILD)/results/practice-112
+PAGES = _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets
 TIMES ?= $(BUILD)/chapters.csv
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(TIMES) --nbval \
 	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg --no-loadscope-reorder
 # What takes longest goes first, so that neither of the two processes waits for the other at the end.
 LONGEST = $(addprefix tests/,test_site.py test_workers.py test_cli.py model)
+FAST = book data evaluation practice test_guide.py test_house.py test_locks.py test_page_rules.py test_pictures.py
 EXECUTE = xargs -n 1 -P 2 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
@@ -24,7 +26,7 @@ book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
-.PHONY: help env book html lab run test times format clean
+.PHONY: help env book html sphinx lab run style fast test times format lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,7 +56,7 @@ book: env $(KERNEL)  ## everything: practice slides, weights, fine-tuning, chapt
 	$(BIN)/breakhis weights
 	$(BIN)/breakhis run --size 112 --results $(RUN)
 	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
-	cp -r _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets $(BUILD)/source
+	cp -r $(PAGES) $(BUILD)/source
 	ls $(BUILD)/source/chapters/*.ipynb | $(EXECUTE)
 	$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD)/book -W -n --keep-going --quiet
 	@echo "The book: $(BUILD)/book/_build/html/index.html"
@@ -64,16 +66,27 @@ html: env  ## render the book from the outputs stored in the chapters
 	$(BIN)/jupyter-book build . -W -n --keep-going --quiet
 	@echo "The book: $(BUILD)/html/index.html"
 
+sphinx: env  ## render it without Jupyter Book, which goes no further than version 1, by plain Sphinx
+	rm -rf $(BUILD)/plain && mkdir -p $(BUILD)/plain && cp -r $(PAGES) $(BUILD)/plain
+	$(BIN)/jupyter-book config sphinx $(BUILD)/plain
+	sed -i.book "s/'jupyter_book', //" $(BUILD)/plain/conf.py
+	$(BIN)/sphinx-build -q -W -n -b html $(BUILD)/plain $(BUILD)/plain/_build
+
 lab: env  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab chapters
 
 run: env $(KERNEL)  ## execute the chapters and store their outputs
 	ls chapters/*.ipynb | $(EXECUTE)
 
-test: html  ## style, library, command line, every chapter's outputs compared, every built page looked at
+style: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/deptry .
+
+fast: style  ## style, pages and what needs no training, in two minutes
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not weights" -k "not nbval" $(addprefix tests/,$(FAST))
+
+test: style html  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(PYTEST) $(LONGEST) chapters tests
 
 times: env  ## measure what each chapter takes, for the book's page on run time (on a quiet machine)
@@ -85,6 +98,10 @@ chapters-alone: env
 format: env  ## bring the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: env  ## choose exact versions anew where pyproject.toml asks for others (OPTIONS=--upgrade: the newest)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python locks/lock.py $(OPTIONS)
 
 clean:  ## remove what was built; the environment and the cache stay
 	rm -rf $(BUILD)

@@ -14,6 +14,10 @@ import pytest
 COLUMNS = ["chapter", "code_cells", "seconds", "peak_memory_mb"]  # and processors: how many the machine has
 
 
+MEANING = """This is the cell that JupyterLab shows as [{number}]. The stored output is called "reference", what the cell
+put out just now "test". If the new one is right, store it: jupyter nbconvert --to notebook --execute --inplace {path}"""
+
+
 def pytest_addoption(parser):
     parser.addoption("--chapter-times", metavar="FILE", help="write seconds and memory of every chapter to FILE")
 
@@ -29,6 +33,9 @@ def pytest_runtest_makereport(item, call):
     kernel = getattr(item.parent, "kernel", None)
     if call.when == "call" and kernel is not None:
         report.user_properties.append(("kernel_memory_mb", peak_memory_mb(kernel.km.provisioner.pid)))
+        if report.failed:
+            number = item.cell.get("execution_count", "?")  # JupyterLab's; nbval counts from 0, markdown left out
+            report.sections.append(("what this means", MEANING.format(number=number, path=item.parent.path)))
 
 
 def peak_memory_mb(pid):
