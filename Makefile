@@ -7,6 +7,9 @@ BIN = $(VENV)/bin
 BUILD = _build
 RUN = $(BUILD)/results/practice-112
 PAGES = _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets
+SYSTEM ?= $(if $(filter Darwin,$(shell uname)),macos,linux)
+KIT = $(BUILD)/kit
+FOR ?= $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 TIMES ?= $(BUILD)/chapters.csv
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(TIMES) --nbval \
 	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg --no-loadscope-reorder
@@ -26,10 +29,10 @@ book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
-.PHONY: help env book html sphinx lab run style fast test times format lock clean
+.PHONY: help env book html sphinx lab run style fast test times format student solutions kit lock clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(KERNEL):  # kernels say that they speak over TCP, which is how they are meant to here
 	mkdir -p $(@D)
@@ -98,6 +101,16 @@ chapters-alone: env
 format: env  ## bring the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+student solutions: env  ## the chapters for a class: without their solutions, or these alone
+	$(BIN)/python teaching/editions.py $@ $(BUILD)/$@
+
+kit: html  ## one zip for a room without a network: make kit SYSTEM=windows FOR=3.12 (linux, linux-arm, macos)
+	$(BIN)/breakhis practice
+	$(BIN)/breakhis weights
+	$(BIN)/breakhis run --size 112 --seeds 0 --protocols slide --results $(KIT)/head
+	$(BIN)/python teaching/kit.py --system $(SYSTEM) --python $(FOR) --pages $(BUILD)/html --head $(KIT)/head \
+		--cache "$$($(BIN)/python -c 'from breakhis_lib import cache; print(cache.folder())')" --to $(KIT)/$(SYSTEM)-$(FOR).zip
 
 lock: env  ## choose exact versions anew where pyproject.toml asks for others (OPTIONS=--upgrade: the newest)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

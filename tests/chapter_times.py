@@ -14,8 +14,9 @@ import pytest
 COLUMNS = ["chapter", "code_cells", "seconds", "peak_memory_mb"]  # and processors: how many the machine has
 
 
-MEANING = """This is the cell that JupyterLab shows as [{number}]. The stored output is called "reference", what the cell
-put out just now "test". If the new one is right, store it: jupyter nbconvert --to notebook --execute --inplace {path}"""
+MEANING = """This is the cell that JupyterLab shows as [{number}]. The stored output is called "reference", what the
+cell put out just now "test". If the new one is right, store it:
+jupyter nbconvert --to notebook --execute --inplace {path}"""
 
 
 def pytest_addoption(parser):

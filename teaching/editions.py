@@ -1,0 +1,90 @@
+"""The chapters for a class: with the solutions taken out, or with the solutions alone.
+
+    python teaching/editions.py student _build/student
+    python teaching/editions.py solutions _build/solutions
+
+Both are made from the same notebooks. *student* has no solution, and no right answer in plain text: a quiz shows its
+questions and answers without saying which is right. *solutions* has, of each chapter, the exercises with their
+solutions, and the code that these stand on.
+"""
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).parents[1]
+BORDER = re.compile(r"(`{3,}\{solution-(?:start|end)\}[^\n]*\n(?::[^\n]*\n)*`{3,}\n*)")
+EXERCISE = re.compile(r"(`{3,})\{exercise\} (.+)\n:label: .*\n((?:.*\n)*?)\1\s*")
+QUIZ = 'display_quiz("quiz/'
+
+
+def parts(notebook):
+    """The cells of a chapter, each with what it is: text, code, solution or quiz; one that is several is cut up."""
+    solution = False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            yield "solution" if solution else "quiz" if QUIZ in cell.source else "code", cell
+            continue
+        for piece in BORDER.split(cell.source):
+            if BORDER.fullmatch(piece):
+                solution = "solution-start" in piece
+            elif piece.strip():
+                yield "solution" if solution else "text", nbformat.v4.new_markdown_cell(piece.strip())
+
+
+def questions(path):
+    """A quiz as text: each question with its answers, and not which of them is right."""
+    lines = ["## Quiz"]
+    for number, item in enumerate(json.loads(path.read_text(encoding="utf-8")), 1):
+        lines += [f"{number}. {item['question']}", *(f"   - {choice['answer']}" for choice in item["answers"])]
+    return nbformat.v4.new_markdown_cell("\n".join(lines))
+
+
+def student(notebook, quiz):
+    """A chapter without its solutions."""
+    kept = []
+    for kind, cell in parts(notebook):
+        if kind == "quiz":
+            kept.append(questions(quiz))
+        elif kind != "solution" and cell.source.strip() != "## Quiz":
+            kept.append(cell)
+    return kept
+
+
+def solutions(notebook, _):
+    """A chapter's exercises with their solutions, after the code that they need."""
+    kept = [nbformat.v4.new_markdown_cell(re.search(r"^# .*", notebook.cells[0].source)[0] + ": solutions")]
+    for kind, cell in parts(notebook):
+        for exercise in EXERCISE.finditer(cell.source + "\n" if kind == "text" else ""):
+            kept.append(nbformat.v4.new_markdown_cell(f"## {exercise[2]}\n\n{exercise[3].strip()}\n\n**Solution**"))
+        if kind in {"solution", "code"}:
+            kept.append(cell)
+    return kept
+
+
+def main():
+    """Write an edition: notebooks, and beside them what they read."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("edition", choices=["student", "solutions"])
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    make = {"student": student, "solutions": solutions}[options.edition]
+    chapters = options.folder / "chapters"
+    shutil.rmtree(chapters, ignore_errors=True)
+    shutil.copytree(ROOT / "chapters" / "laboratory", chapters / "laboratory")
+    for path in sorted((ROOT / "chapters").glob("0?_*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells = make(notebook, ROOT / "chapters" / "quiz" / f"{path.stem[:2]}.json")
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, chapters / path.name)
+    print(f"The {options.edition} edition: {chapters}")
+
+
+if __name__ == "__main__":
+    main()
