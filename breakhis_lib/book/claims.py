@@ -298,8 +298,7 @@ def _x400_why(key):
     """The same fields cropped to their middle quarter show what twice the magnification would."""
     found, told = _less("quarter/cropped", "cropped", "block14")
     words = f"a quarter of the field less the whole, points: {told}"
-    data = f"{REAL}, x100 and x200; not x400 itself"
-    return Finding(words, data, _all_or_some(found.high < 0), WHY_400)
+    return Finding(words, f"{REAL}, x100 and x200; not x400 itself", _all_or_some(found.high < 0), WHY_400)
 
 
 @_evidence("softmax")

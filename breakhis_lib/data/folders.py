@@ -74,7 +74,11 @@ def _classes(folder, names, positive):
 def _groups(folder, path, files):
     """The group of each file, from a CSV with columns file and group."""
     text = _text(path)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.count)) if row]
+    lines = io.StringIO(text, newline=None)  # old Macs end a line otherwise
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=max(",;\t", key=text.count)) if row]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read: {error}; expected lines of text: file,group") from None
     head = [name.strip().casefold() for name in rows[0]] if rows else []
     if not {"file", "group"} <= set(head):
         raise InputError(f"{path} has columns {', '.join(head) or '(none)'}; expected file,group in its first line.")

@@ -116,8 +116,7 @@ def official_folds():
 def _official_test(fields, seed):
     folds = official_folds()
     fold = folds[folds.fold == seed + 1].set_index(["subtype", "slide"]).set
-    pairs = pd.MultiIndex.from_frame(fields[["subtype", "slide"]])
-    sets = fold.reindex(pairs)
+    sets = fold.reindex(pd.MultiIndex.from_frame(fields[["subtype", "slide"]]))
     if sets.isna().any():
         unknown = fields.file[sets.isna().to_numpy()].iloc[0]
         raise InputError(f"{unknown} is of a slide outside BreakHis; the official folds do not place it.")

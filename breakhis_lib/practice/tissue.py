@@ -159,16 +159,14 @@ def _ductal(random, traits, across):
         _noise(random, scale) + 0.45 * _noise(random, scale / 2.5) + 0.15 * _noise(random, 7)
         > -0.35 + 0.5 * random.random()
     )
-    lumen = _signed(_noise(random, 24) > 1.5 + 0.8 * random.random())
-    return nests, np.minimum(lumen, nests - 9), None
+    return nests, np.minimum(_signed(_noise(random, 24) > 1.5 + 0.8 * random.random()), nests - 9), None
 
 
 def _lobular(random, traits, across):
     period = 20 + 12 * random.random()
     row = np.abs((across / period + 0.35 * _noise(random, 35)) % 1 - 0.5) * period
     rows = np.minimum(4.6 - row, _signed(_noise(random, 28) > -0.15))
-    sheets = _signed(_noise(random, 45) > 2.0)
-    return np.maximum(rows, sheets), np.full_like(rows, -50.0), None
+    return np.maximum(rows, _signed(_noise(random, 45) > 2.0)), np.full_like(rows, -50.0), None
 
 
 def _mucinous(random, traits, across):

@@ -421,3 +421,11 @@ def test_a_file_that_cannot_be_read_has_no_fingerprint(breakhis):
     fields = dataset.scan(breakhis)
     Path(fields.path[0]).unlink()
     assert dataset.add_digests(fields).sha256.isna().tolist() == [True, False, False]
+
+
+def test_a_table_of_groups_may_end_its_lines_as_old_macs_do(tmp_path):
+    for name in ("benign/a.png", "malignant/b.png"):
+        (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "own" / name)
+    (tmp_path / "groups.csv").write_bytes(b"file,group\rbenign/a.png,one\rmalignant/b.png,two\r")
+    assert list(dataset.scan(tmp_path / "own", tmp_path / "groups.csv").slide) == ["one", "two"]

@@ -1,0 +1,1 @@
+"""What must survive: inputs that nobody thought of, and processes that are killed."""
