@@ -133,3 +133,9 @@ def test_a_setting_that_older_records_do_not_name_has_its_default(record, tmp_pa
 def test_a_folder_without_a_record_is_named(record, tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         tables.against_default([tmp_path / "nowhere"], record)
+
+
+def test_the_same_record_gives_the_same_page(tmp_path):
+    for name in ("first.html", "second.html"):
+        report.write(records.named("x400"), tmp_path / name)
+    assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()
