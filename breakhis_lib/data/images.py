@@ -43,6 +43,8 @@ def open_image(path):
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (zero bytes); copy or download it again.")
         image = Image.open(path, formats=tuple(dict.fromkeys(FORMATS.values())))
+        if image.format == "TIFF" and image.n_frames > 1:
+            _choose_page(image)
     except InputError:
         raise
     except FileNotFoundError:
@@ -55,8 +57,6 @@ def open_image(path):
         raise InputError(f"{path} has more than {MAX_PIXELS:,} pixels; cut it into fields first.") from None
     except Exception as error:  # Pillow's parsers raise SyntaxError, struct.error and more on a bad header
         raise InputError(f"{path} has a damaged header ({error}); copy or download it again.") from None
-    if image.format == "TIFF" and image.n_frames > 1:
-        _choose_page(image)
     width, height = image.size
     problem = None
     if min(width, height) < MIN_SIDE:

@@ -221,3 +221,17 @@ def test_of_several_pages_the_largest_is_read(tmp_path):
 
 def test_pillows_own_limit_is_left_alone():
     assert Image.MAX_IMAGE_PIXELS is not None
+
+
+def test_a_tiff_whose_second_page_is_damaged_is_refused_in_words(tmp_path):
+    path = tmp_path / "pages.tif"
+    page = Image.new("L", (40, 40), 90)
+    page.save(path, save_all=True, append_images=[page])
+    content = bytearray(path.read_bytes())
+    first = int.from_bytes(content[4:8], "little")
+    entries = int.from_bytes(content[first : first + 2], "little")
+    second = int.from_bytes(content[first + 2 + 12 * entries :][:4], "little")
+    content[second + 2 : second + 4] = (65000).to_bytes(2, "little")  # where the width stood, a tag that nobody knows
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        images.read_image(path)
