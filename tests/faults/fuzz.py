@@ -18,7 +18,7 @@ from pathlib import Path
 import atheris
 from PIL import Image
 
-with atheris.instrument_imports():
+with atheris.instrument_imports(include=["breakhis_lib", "PIL", "tifffile", "tarfile"]):
     from breakhis_lib.data import archive, folders, images
     from breakhis_lib.errors import InputError
 
@@ -73,7 +73,7 @@ def seeds(name):
     if name == "images":
         return found
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as outer:
+    with tarfile.open(fileobj=stream, mode="w") as outer:
         for place, content in enumerate(found[:2]):
             member = tarfile.TarInfo(f"BreaKHis_v1/{place}.png")
             member.size = len(content)
