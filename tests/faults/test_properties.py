@@ -11,7 +11,7 @@ from breakhis_lib.data import dataset, folders, leakage, splits
 from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import calibration, decisions, metrics
 
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=40, deadline=None)
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXT = st.text(max_size=40)
 SUBTYPES = {"B": ["A", "F", "PT", "TA"], "M": ["DC", "LC", "MC", "PC"]}
