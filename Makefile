@@ -103,18 +103,18 @@ format: env  ## bring the code into the project's style
 	$(BIN)/ruff format .
 
 student solutions: env  ## the chapters for a class: without their solutions, or these alone
-	$(BIN)/python teaching/editions.py $@ $(BUILD)/$@
+	$(BIN)/python -m teaching.editions $@ $(BUILD)/$@
 
 kit: html  ## one zip for a room without a network: make kit SYSTEM=windows FOR=3.12 (linux, linux-arm, macos)
 	$(BIN)/breakhis practice
 	$(BIN)/breakhis weights
 	$(BIN)/breakhis run --size 112 --seeds 0 --protocols slide --results $(KIT)/head
-	$(BIN)/python teaching/kit.py --system $(SYSTEM) --python $(FOR) --pages $(BUILD)/html --head $(KIT)/head \
+	$(BIN)/python -m teaching.kit --system $(SYSTEM) --python $(FOR) --pages $(BUILD)/html --head $(KIT)/head \
 		--cache "$$($(BIN)/python -c 'from breakhis_lib import cache; print(cache.folder())')" --to $(KIT)/$(SYSTEM)-$(FOR).zip
 
 lock: env  ## choose exact versions anew where pyproject.toml asks for others (OPTIONS=--upgrade: the newest)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python locks/lock.py $(OPTIONS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m locks.lock $(OPTIONS)
 
 clean:  ## remove what was built; the environment and the cache stay
 	rm -rf $(BUILD)

@@ -65,9 +65,9 @@ def prepare(root, address):
     config["repository"] = {"url": address, "branch": BRANCH, "path_to_book": ""}
     config["launch_buttons"] = LAUNCH_BUTTONS
     (root / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    source = COLAB.format(branch=BRANCH, address=address, packages=packages(root))
     for path in sorted((root / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        source = COLAB.format(branch=BRANCH, address=address, packages=packages(root))
         cell = nbformat.v4.new_code_cell(source, id="colab", metadata={"tags": ["remove-cell"]})
         notebook.cells = [cell, *(kept for kept in notebook.cells if kept.id != "colab")]
         nbformat.write(notebook, path)

@@ -1,6 +1,6 @@
 """Exact versions of everything, with hashes, for every system and Python that the course runs on.
 
-    python locks/lock.py [--upgrade]
+    python -m locks.lock [--upgrade]
 
 resolves what pyproject.toml asks for and writes three files, each of which begins with the one before it:
 
@@ -24,13 +24,22 @@ LAYERS = {  # the file: extras, and what it does without
     "course": (["book"], []),
     "tests": (["book", "test"], []),
 }
-OLDEST_PYTHON = "3.11.5"
+OLDEST_PYTHON = re.search(
+    r'requires-python = ">=([\d.]+)', (HERE.parent / "pyproject.toml").read_text(encoding="utf-8")
+)[1]
 
 
 def packages(text):
     """The blocks of a lock: a package's name, and its version, markers and hashes."""
     blocks = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, flags=re.MULTILINE | re.DOTALL)
     return {re.match(r"[\w.-]+", block)[0]: block for block in blocks}
+
+
+def layer(name):
+    """The packages of a lock and of the locks below it, as `packages` gives them."""
+    text = (HERE / f"{name}.txt").read_text(encoding="utf-8")
+    below = re.search(r"^-r (\w+)\.txt$", text, flags=re.MULTILINE)
+    return (layer(below[1]) if below else {}) | packages(text)
 
 
 def resolve(lock, *options):
@@ -47,8 +56,7 @@ def main(upgrade):
     """Write all layers."""
     with tempfile.TemporaryDirectory() as folder:
         whole, part = Path(folder, "whole.txt"), Path(folder, "part.txt")
-        stored = [packages((HERE / f"{name}.txt").read_text(encoding="utf-8")) for name in LAYERS]
-        whole.write_text("".join(block for layer in stored for block in layer.values()), encoding="utf-8")
+        whole.write_text("".join(layer("tests").values()), encoding="utf-8")
         found = resolve(whole, "--extra=book", "--extra=test", *(["--upgrade"] if upgrade else []))
         below, written = "", set()
         for name, (extras, without) in LAYERS.items():

@@ -1,7 +1,7 @@
 """The chapters for a class: with the solutions taken out, or with the solutions alone.
 
-    python teaching/editions.py student _build/student
-    python teaching/editions.py solutions _build/solutions
+    python -m teaching.editions student _build/student
+    python -m teaching.editions solutions _build/solutions
 
 Both are made from the same notebooks. *student* has no solution, and no right answer in plain text: a quiz shows its
 questions and answers without saying which is right. *solutions* has, of each chapter, the exercises with their
@@ -66,16 +66,12 @@ def solutions(notebook, _):
     return kept
 
 
-def main():
-    """Write an edition: notebooks, and beside them what they read."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("edition", choices=["student", "solutions"])
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args()
-    make = {"student": student, "solutions": solutions}[options.edition]
-    chapters = options.folder / "chapters"
-    shutil.rmtree(chapters, ignore_errors=True)
-    shutil.copytree(ROOT / "chapters" / "laboratory", chapters / "laboratory")
+def write(edition, folder):
+    """Write an edition: notebooks, and beside them the recorded measurements that some of them read."""
+    make, chapters = {"student": student, "solutions": solutions}[edition], folder / "chapters"
+    chapters.mkdir(parents=True, exist_ok=True)
+    scripts_and_prose = shutil.ignore_patterns("*.py", "*.md", "__pycache__")
+    shutil.copytree(ROOT / "benchmarks", folder / "benchmarks", ignore=scripts_and_prose, dirs_exist_ok=True)
     for path in sorted((ROOT / "chapters").glob("0?_*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         notebook.cells = make(notebook, ROOT / "chapters" / "quiz" / f"{path.stem[:2]}.json")
@@ -83,7 +79,18 @@ def main():
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(notebook, chapters / path.name)
-    print(f"The {options.edition} edition: {chapters}")
+
+
+def main():
+    """Write the edition that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("edition", choices=["student", "solutions"])
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    if options.folder.resolve() == ROOT:
+        parser.error(f"{options.folder} is the course itself, whose chapters would be lost; name another folder.")
+    write(options.edition, options.folder)
+    print(f"The {options.edition} edition: {options.folder / 'chapters'}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One zip with the whole course for a room without a network: pages, notebooks, slides, weights, a head, packages.
 
-    python teaching/kit.py --system windows --python 3.12
+    python -m teaching.kit --system windows --python 3.12
 
 `make kit` makes all that goes into it first. The packages are those of locks/course.txt, for one system and one
 Python, whatever machine collects them; pip checks their hashes now, and again in the room.
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from packaging.markers import Marker
 
+from locks import lock
+
 ROOT = Path(__file__).parents[1]
 MANYLINUX = [f"manylinux_2_{minor}" for minor in (5, 12, 17, 24, 26, 27, 28)] + ["manylinux2014", "manylinux1"]
 SYSTEMS = {  # what the packages' markers ask of a system, and the names that pip gives to its builds
@@ -30,7 +32,7 @@ START = """<!doctype html><html lang="en"><meta charset="utf-8"><title>From Slid
 pre {{ background: #eee; color: #222; padding: .7rem; overflow: auto }}</style>
 <h1>From Slide to Softmax</h1>
 <p><b>To read</b>: <a href="pages/index.html">open the book</a>. Nothing needs to be installed.</p>
-<p><b>To run the chapters</b>, with Python {python} on {system}, in a terminal in this folder ({minutes}):</p>
+<p><b>To run the chapters</b>, with Python {python} on {system}, in a terminal in this folder (a few minutes):</p>
 <pre>{install}
 {lab}</pre>
 <p><b>To ask the head that comes along</b> about a simulated image:</p>
@@ -61,8 +63,7 @@ def packages(system, python):
     there = {"platform_system": platform, "sys_platform": sys_platform, "os_name": os_name, "platform_machine": machine}
     there |= {"python_version": python, "python_full_version": VERSIONS[python], "implementation_name": "cpython"}
     there |= {"platform_python_implementation": "CPython", "extra": ""}
-    text = "".join((ROOT / "locks" / f"{name}.txt").read_text(encoding="utf-8") for name in ("pages", "course"))
-    for block in re.findall(r"^[a-z0-9].*?(?=^[a-z0-9-]|\Z)", text, flags=re.MULTILINE | re.DOTALL):
+    for block in lock.layer("course").values():
         package, marker, hashes = re.match(r"(\S+)(?: ; ([^\\]+))? \\\n(.*)", block, flags=re.DOTALL).groups()
         if marker is None or Marker(marker).evaluate(there):
             yield f"{package} \\\n{hashes}"
@@ -71,16 +72,16 @@ def packages(system, python):
 def download(system, python, folder):
     """Fetch the packages' wheels into a folder."""
     folder.mkdir(parents=True)
-    lock = folder.parent / "packages.txt"
-    lock.write_text("".join(packages(system, python)), encoding="utf-8")
+    chosen = folder.parent / "packages.txt"
+    chosen.write_text("".join(packages(system, python)), encoding="utf-8")
     tags = [word for tag in [*SYSTEMS[system][-1], "any"] for word in ("--platform", tag)]
     asked = ["--only-binary=:all:", "--no-deps", "--require-hashes", "--python-version", VERSIONS[python], *tags]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *asked]
-    if subprocess.run([*pip, "--dest", folder, "--requirement", lock]).returncode:
+    if subprocess.run([*pip, "--dest", folder, "--requirement", chosen]).returncode:
         sys.exit(f"kit: pip could not fetch all packages for {system} and Python {python}; what it says stands above.")
 
 
-def assemble(system, python, parts, minutes="a few minutes"):
+def assemble(system, python, parts):
     """Lay the kit out in the folder `parts`, which holds pages, cache, head and wheels already."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, tracked.split("\0")):
@@ -96,7 +97,6 @@ def assemble(system, python, parts, minutes="a few minutes"):
     page = START.format(
         python=python,
         system=system,
-        minutes=minutes,
         install=script if windows else f"sh {script}",
         lab=f"{home}{there}jupyter lab course{slash}chapters",
         ask=f"{home}{there}breakhis predict {str(image).replace('/', slash)} --results head",

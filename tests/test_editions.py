@@ -7,17 +7,16 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from teaching import editions
 from tests.page_rules import ROOT
-from tests.test_kit import script
 
-EDITIONS = script("editions")
 CHAPTERS = sorted((ROOT / "chapters").glob("0[1-8]_*.ipynb"))
 
 
 def edition(name, path):
     notebook = nbformat.read(path, as_version=4)
     quiz = ROOT / "chapters" / "quiz" / f"{path.stem[:2]}.json"
-    return getattr(EDITIONS, name)(notebook, quiz)
+    return getattr(editions, name)(notebook, quiz)
 
 
 def solved(path):
@@ -56,3 +55,11 @@ def test_an_edition_runs(name):
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert ("is right" in printed) == (name == "solutions")
     assert len(re.findall("no answer yet", printed)) == 2
+
+
+def test_what_the_notebooks_read_lies_beside_them(tmp_path):
+    editions.write("student", tmp_path / "student")
+    paths = sorted((tmp_path / "student" / "chapters").glob("*.ipynb"))
+    assert len(paths) == 9
+    read = {name for path in paths for name in re.findall(r"\.\./[\w/]+\.\w+", path.read_text(encoding="utf-8"))}
+    assert read and all((paths[0].parent / name).exists() for name in read if "_assets" not in name), read

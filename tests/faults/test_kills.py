@@ -18,7 +18,9 @@ import time
 import h5py
 import pytest
 
+from breakhis_lib.evaluation import records
 from tests.page_rules import ROOT
+from tests.test_workers import without_times
 
 KILLS = int(os.environ.get("FAULTS", 0))
 pytestmark = [
@@ -61,11 +63,8 @@ def everything(folder):
         if path.suffix == ".h5":  # HDF5 notes more than the tensors
             found[name] = tensors(path)
         if path.name == "run.json":
-            info = json.loads(found[name])
-            runs = [
-                {key: value for key, value in run.items() if key not in {"seconds", "session"}} for run in info["runs"]
-            ]
-            found[name] = json.dumps([sorted(map(json.dumps, runs)), info["settings"]], sort_keys=True)
+            record = records.Record(path.parent)
+            found[name] = [*without_times(record, "session"), json.dumps(record.info()["settings"], sort_keys=True)]
     return found
 
 
