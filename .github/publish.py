@@ -53,7 +53,7 @@ def packages(root):
 
 
 def prepare(root, address):
-    """Write the address into the book's settings and the Colab cell into every notebook below `chapters`.
+    """Write the address into the book's settings and set-up page, and the Colab cell into every notebook below `chapters`.
 
     root: folder of the course. address: of its GitHub repository, https://github.com/OWNER/NAME.
     Raises ValueError on another address.
@@ -65,6 +65,9 @@ def prepare(root, address):
     config["repository"] = {"url": address, "branch": BRANCH, "path_to_book": ""}
     config["launch_buttons"] = LAUNCH_BUTTONS
     (root / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    page = root / "chapters" / "set_up.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(r"`git clone ADDRESS`[^;]*", f"`git clone {address}`", text), encoding="utf-8")
     source = COLAB.format(branch=BRANCH, address=address, packages=packages(root))
     for path in sorted((root / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)

@@ -44,6 +44,8 @@ def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(publish, cour
         encoding="utf-8"
     )
     assert set(config["launch_buttons"]) == {"notebook_interface", "binderhub_url", "colab_url"}
+    set_up = (course / "chapters" / "set_up.md").read_text(encoding="utf-8")
+    assert f"`git clone {ADDRESS}`; or" in set_up and "ADDRESS" not in set_up
     for path in (course / "chapters").glob("*.ipynb"):
         sources = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
         assert sources[0].startswith("# In Colab")

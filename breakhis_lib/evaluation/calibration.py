@@ -1,6 +1,6 @@
 """Does a probability of 0.9 come true nine times in ten?
 
-All functions take label (0 benign, 1 malignant) and p (probability of malignant, in [0, 1]), arrays of one length.
+Most functions take label (0 benign, 1 malignant) and p (probability of malignant, in [0, 1]), arrays of one length.
 """
 
 import numpy as np
@@ -52,6 +52,17 @@ def ece_by_chance(p, bins=BINS, repeats=500, seed=0):
     """
     p, random = np.asarray(p), np.random.default_rng(seed)
     return float(np.mean([expected_calibration_error(random.random(len(p)) < p, p, bins) for _ in range(repeats)]))
+
+
+def against_chance(tested):
+    """The expected calibration error of recorded test rows, and what chance alone would give, as a pair.
+
+    tested: data frame with file, label and p_malignant. Seeds that test an image again are rounds of their own, of
+    which the means are taken: two tests of one image are not two images, from which chance would give less.
+    """
+    rounds = [rows for _, rows in tested.groupby(tested.groupby("file").cumcount())]
+    errors = [expected_calibration_error(rows.label, rows.p_malignant) for rows in rounds]
+    return float(np.mean(errors)), float(np.mean([ece_by_chance(rows.p_malignant) for rows in rounds]))
 
 
 def brier(label, p):

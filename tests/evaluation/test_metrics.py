@@ -152,6 +152,16 @@ def test_a_few_images_are_miscalibrated_by_chance():
     assert calibration.ece_by_chance(p) > 0.05
 
 
+def test_an_image_that_two_seeds_tested_counts_once_against_chance():
+    random = np.random.default_rng(0)
+    p = random.uniform(0.2, 0.9, 100)
+    label = (random.random(100) < p).astype(int)
+    once = pd.DataFrame({"file": map(str, range(100)), "label": label, "p_malignant": p, "seed": 0})
+    found = calibration.against_chance(once)
+    assert found == (calibration.expected_calibration_error(label, p), calibration.ece_by_chance(p))
+    assert calibration.against_chance(pd.concat([once, once.assign(seed=5)])) == pytest.approx(found)
+
+
 def test_thresholds_are_chosen_on_validation_and_applied_to_test():
     label, p = np.array([0, 0, 0, 1, 1, 1]), np.array([0.1, 0.4, 0.6, 0.3, 0.7, 0.8])
     assert decisions.at_sensitivity(label, p, 0.9) == 0.3
