@@ -53,7 +53,7 @@ def packages(root):
 
 
 def prepare(root, address):
-    """Write the address into the book's settings and set-up page, and the Colab cell into every notebook below `chapters`.
+    """Write the address into settings and set-up page, and the Colab cell into every notebook below `chapters`.
 
     root: folder of the course. address: of its GitHub repository, https://github.com/OWNER/NAME.
     Raises ValueError on another address.
