@@ -1,4 +1,4 @@
-"""What a published copy gets: launch buttons and links that name existing files, and a cell that works in Colab alone."""
+"""What a published copy gets: buttons and links that name existing files, and a cell that works in Colab alone."""
 
 import importlib.util
 import json
