@@ -29,7 +29,7 @@ book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
-.PHONY: help env book html sphinx lab run style fast test times format student solutions kit lock clean
+.PHONY: help env book html print sphinx lab run style fast test times format student solutions kit lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -68,6 +68,9 @@ book: env $(KERNEL)  ## everything: practice slides, weights, fine-tuning, chapt
 html: env  ## render the book from the outputs stored in the chapters
 	$(BIN)/jupyter-book build . -W -n --keep-going --quiet
 	@echo "The book: $(BUILD)/html/index.html"
+
+print: html  ## the whole book as PDF and as ePub, from the rendered pages; a Chromium prints them
+	$(BIN)/python -m teaching.printed $(BUILD)/html $(BUILD)/print
 
 sphinx: env  ## render it without Jupyter Book, which goes no further than version 1, by plain Sphinx
 	rm -rf $(BUILD)/plain && mkdir -p $(BUILD)/plain && cp -r $(PAGES) $(BUILD)/plain

@@ -15,11 +15,11 @@ KOREAN_FACE = "Noto Sans CJK KR"
 
 
 def letters():
-    """Every Korean letter on the book's pages."""
+    """Every Korean letter, and every Chinese character, on the book's pages."""
     chapters = FOLDER.parent / "chapters"
     pages = [FOLDER.parent / "intro.md", *chapters.glob("*.md"), *chapters.glob("*.ipynb")]
     text = "".join(path.read_text(encoding="utf-8") for path in pages)
-    return sorted(set(re.findall(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]", text)))
+    return sorted(set(re.findall(r"[\u1100-\u11ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]", text)))
 
 
 def cut(path):

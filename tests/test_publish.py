@@ -1,8 +1,9 @@
-"""What a published copy gets: launch buttons that name existing files, and a cell that works in Colab alone."""
+"""What a published copy gets: buttons and links that name existing files, and a cell that works in Colab alone."""
 
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -10,6 +11,7 @@ from importlib import metadata
 import pytest
 import yaml
 
+from teaching import printed
 from tests.page_rules import ROOT
 
 ADDRESS = "https://github.com/OWNER/NAME"
@@ -51,6 +53,20 @@ def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(publish, cour
         assert sources[0].startswith("# In Colab")
         assert ADDRESS in sources[0]
         assert sum("google.colab" in source for source in sources) == 1
+
+
+def test_a_published_copy_links_to_the_pdf_and_the_epub_and_the_committed_one_does_not(publish, course):
+    assert "from-slide-to-softmax." not in (course / "intro.md").read_text(encoding="utf-8")
+    publish.prepare(course, ADDRESS)
+    publish.prepare(course, ADDRESS)
+    first = (course / "intro.md").read_text(encoding="utf-8")
+    assert re.findall(r'href="(\S+)"', first) == [f"{printed.NAME}.pdf", f"{printed.NAME}.epub"]
+    steps = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
+    assert (
+        steps.index("make print")
+        < steps.index(f"cp _build/print/{printed.NAME}.* _build/html")
+        < steps.index("tests.site")
+    )
 
 
 def test_the_colab_cell_does_nothing_elsewhere(publish, tmp_path):
