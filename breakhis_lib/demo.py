@@ -15,7 +15,7 @@ from breakhis_lib.evaluation import figures
 from breakhis_lib.model import weights as imagenet
 
 try:
-    from tornado import httpserver, ioloop, netutil, web
+    from tornado import httpserver, httputil, ioloop, netutil, web
 except ModuleNotFoundError:
     raise InputError("the demo needs Tornado: pip install 'breakhis-lib[demo]'.") from None
 
@@ -29,7 +29,7 @@ class Page(web.RequestHandler):
 
     def post(self):
         """Answer about the image that came with the form."""
-        sent = self.request.files["image"][0]
+        sent = (self.request.files.get("image") or [httputil.HTTPFile(filename="no file", body=b"")])[0]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / (Path(sent.filename).name or "image")
             try:
