@@ -29,7 +29,7 @@ book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
-.PHONY: help env book html print sphinx lab run style fast test times format student solutions kit lock clean
+.PHONY: help env book html print sphinx lab run style fast test times format student solutions kit head lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -114,6 +114,12 @@ kit: html  ## one zip for a room without a network: make kit SYSTEM=windows FOR=
 	$(BIN)/breakhis run --size 112 --seeds 0 --protocols slide --results $(KIT)/head
 	$(BIN)/python -m teaching.kit --system $(SYSTEM) --python $(FOR) --pages $(BUILD)/html --head $(KIT)/head \
 		--cache "$$($(BIN)/python -c 'from breakhis_lib import cache; print(cache.folder())')" --to $(KIT)/$(SYSTEM)-$(FOR).zip
+
+head: env  ## one small zip for a release: a head trained on practice slides, with its record
+	$(BIN)/breakhis practice
+	$(BIN)/breakhis weights
+	$(BIN)/breakhis run --size 112 --magnifications 200 --seeds 0 --protocols slide --results $(BUILD)/head/record
+	$(BIN)/python -m teaching.head $(BUILD)/head/record $(BUILD)/head
 
 lock: env  ## choose exact versions anew where pyproject.toml asks for others (OPTIONS=--upgrade: the newest)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

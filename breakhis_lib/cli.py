@@ -18,7 +18,7 @@ from breakhis_lib.errors import InputError
 
 app = typer.Typer(
     help="From Slide to Softmax: fine-tune the top of an ImageNet-trained Xception on breast tumour images.\n\n"
-    "The journey: practice (or download), check, run, table, predict. Not for clinical use.",
+    "The journey: practice (or download), check, run, table, predict, demo. Not for clinical use.",
     epilog="Start with:  breakhis practice  then  breakhis run  then  breakhis table",
     no_args_is_help=True,
     add_completion=False,
@@ -117,6 +117,7 @@ READINGS = (
     'Readings of "top four layers": block14, last4, sepconv4, block13, blocks4, probe; or a control: logistic '
     "(regression on the frozen features), colour (on the stain's colour alone)."
 )
+Results = Annotated[Path, typer.Option(help="Record of the run whose trained head answers.")]
 Reading = Annotated[str | None, typer.Option(help="Which reading, or control; default: block14, if it was run.")]
 
 
@@ -235,22 +236,35 @@ def report(
 @app.command(epilog="Example:  breakhis predict slides/SOB_M_DC-14-2523-200-001.png --results results/breakhis-subset")
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or TIFF files.")],
-    results: Annotated[Path, typer.Option(help="Record of the run whose trained head answers.")] = Path(
-        "results/practice"
-    ),
+    results: Results = Path("results/practice"),
     magnification: Annotated[int | None, typer.Option(help="Default: what a BreakHis file name says.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Default: slide, if it was run.")] = None,
     reading: Reading = None,
+    maps: Annotated[Path | None, typer.Option(help="Folder for a picture an image: what moved the answer.")] = None,
     weights: Weights = None,
 ):
     """Print the probability of each label for single images. Not for clinical use."""
     from breakhis_lib import experiment
-    from breakhis_lib.evaluation import records
+    from breakhis_lib.evaluation import figures, records
 
     record = records.Record(results)
     with errors.status("Predicting ..."):
-        found, unreadable = experiment.predict(images, record, magnification, protocol, reading, weights, console.say)
-    console.predictions(found, unreadable, record.info()["classes"], record)
+        found, failed = experiment.predict(images, record, magnification, protocol, reading, weights, console.say, maps)
+        if maps and len(found):
+            figures.write_answers(found, record, maps)
+    console.predictions(found, failed, record.info()["classes"], record)
+
+
+@app.command(epilog="Example:  breakhis demo --results results/practice")
+def demo(
+    results: Results = Path("results/practice"),
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+):
+    """Open a page on which one drops an image and sees the answer. Not for clinical use."""
+    from breakhis_lib import demo as page
+    from breakhis_lib.evaluation import records
+
+    page.serve(records.Record(results), browser, output.print)
 
 
 def _version(wanted: bool):

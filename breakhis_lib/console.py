@@ -123,16 +123,22 @@ def table4(record, reading):
     _show(shown, 140)
 
 
+def origin(row):
+    """Of a row of `experiment.predict` in words: the head that answered, and which set the image was in."""
+    where = {"none": "none of its sets", None: "nobody knows (an older record)"}
+    head = f"{_at(row.magnification)} by {row.protocol}, {row.reading}, seed {row.seed}"
+    return head, where.get(row.set, f"its {row.set} set")
+
+
 def predictions(found, unreadable, classes, record):
     """The probability of each label for single images, and then what could not be read, as an InputError."""
     names = ("image", *classes, "head", "the image was in")
     shown = _table(f"Probability of each label (record {record.folder}; not for clinical use)", names, names)
-    where = {"none": "none of its sets", None: "nobody knows (an older record)"}
     for _, row in found.iterrows():
-        head = f"{_at(row.magnification)} by {row.protocol}, {row.reading}, seed {row.seed}"
         image = row.file.replace("\\", "/").rsplit("/", 1)[-1]
-        shown.add_row(image, *(f"{row[name]:.4f}" for name in classes), head, where.get(row.set, f"its {row.set} set"))
+        shown.add_row(image, *(f"{row[name]:.4f}" for name in classes), *origin(row))
     if len(found):
         _show(shown, 140)
+        output.print(record.caution())
     if unreadable:
         raise InputError("\n".join(["not predicted:", *unreadable]))

@@ -290,70 +290,71 @@ def _stored_or_drawn(record, job, fields):
     return splits.draw(fields, key["protocol"], key["seed"])
 
 
-def predict(paths, record, magnification=None, protocol=None, reading=None, weights=None, say=lambda message: None):
+def trained_heads(record):
+    """The runs of a record whose trained head is kept, as in run.json. Raises InputError where there is none."""
+    heads = [run for run in record.info().get("runs", []) if record.head_path(run).exists()]
+    if not heads:
+        raise InputError(f"{record.folder} holds no trained head; train one with `breakhis run`.")
+    return heads
+
+
+def predict(
+    paths, record, magnification=None, protocol=None, reading=None, weights=None, say=None, maps=False, networks=None
+):
     """The probability of each label for single images, by a trained head of a record.
 
     paths: image files. record: Record with trained heads. magnification: by default what an image's BreakHis name
     says, or the only one the record has; protocol: by default slide, then whatever there is; reading: by default the
-    course's. weights: a weights file, see `weights.load`.
+    course's. weights: a weights file, see `weights.load`. say: called with a line about what takes long. maps: whether
+    to add what moved each answer. networks: a dictionary that keeps the networks for the next call of the same record.
     Returns (found, unreadable): a data frame, one row an image that can be read, with file, magnification, protocol,
     reading, seed, set (which set of that run the image was in, known by its content: train, validation, test, none, or
-    missing for a record that kept no digests) and the probability of every class; and a list of reasons. Raises
-    InputError where no trained head fits.
+    missing for a record that kept no digests) and the probability of every class; with maps also map, as of
+    `activation_maps.class_activation`, and "map of", its class: label 1, or of three and more classes the likeliest;
+    and a list of reasons. Raises InputError where no trained head fits.
     """
-    info = record.info()
-    heads = [run for run in info.get("runs", []) if record.head_path(run).exists()]
-    if not heads:
-        raise InputError(f"{record.folder} holds no trained head; train one with `breakhis run`.")
+    info, heads, networks = record.info(), trained_heads(record), {} if networks is None else networks
     keys = [_choose(heads, Path(path).name, magnification, protocol, reading) for path in paths]
-    from breakhis_lib.model import features, network
+    from breakhis_lib.model import activation_maps, features, network
     from breakhis_lib.model import weights as imagenet
 
-    tensors, settings, size = imagenet.load(weights, say), info["settings"], tuple(info["settings"]["size"])
-    digests = dataset.add_digests(pd.DataFrame({"path": paths})).sha256
+    settings, size, classes = info["settings"], tuple(info["settings"]["size"]), info["classes"]
+    table = dataset.add_digests(pd.DataFrame({"path": paths})).join(pd.DataFrame(keys, columns=records.KEY))
     rows, unreadable = {}, []
-    by_key = sorted(range(len(keys)), key=lambda index: str(keys[index]))
-    for key, indices in itertools.groupby(by_key, key=lambda index: keys[index]):
-        trunk, head = network.build(
-            key["reading"], len(info["classes"]), settings["batch_norm"], settings["dropout"], size, tensors
-        )
-        head.load_weights(record.head_path(key))
-        indices = list(indices)
-        for start in range(0, len(indices), features.BATCH):
-            pixels = {}
-            for index in indices[start : start + features.BATCH]:
-                try:
-                    pixels[index] = features.prepare(paths[index], size)
-                except InputError as error:
-                    unreadable.append(str(error))
-            if not pixels:
+    for named, images in table.groupby(records.KEY):
+        key = dict(zip(records.KEY, named, strict=True))
+        if named not in networks:
+            how = (settings["batch_norm"], settings["dropout"], size, imagenet.load(weights, say or Watcher().say))
+            networks[named] = network.build(key["reading"], len(classes), *how)
+            networks[named][1].load_weights(record.head_path(key))
+        trunk, head = networks[named]
+        for indices, pixels, problems in features.batches(images, {"size": size, "views": 1}):
+            unreadable += problems.values()
+            if not indices:
                 continue
-            found = features.embed(trunk, list(pixels.values()))[:, 0].astype(settings["precision"])
-            for index, row in zip(pixels, head.predict_on_batch(found.astype(np.float32)), strict=True):
-                shares = dict(zip(info["classes"], map(float, row), strict=True))
-                rows[index] = {"file": str(paths[index]), **key, "set": record.set_of(key, digests[index]), **shares}
+            found = features.embed(trunk, pixels)[:, 0].astype(settings["precision"]).astype(np.float32)
+            for place, (index, shares) in enumerate(zip(indices, head.predict_on_batch(found), strict=True)):
+                where = {"file": str(paths[index]), **key, "set": record.set_of(key, images.sha256[index])}
+                rows[index] = where | dict(zip(classes, map(float, shares), strict=True))
+                if maps:
+                    label = 1 if len(classes) == 2 else int(shares.argmax())
+                    [heatmap], _ = activation_maps.class_activation(head, found[[place]], label)
+                    rows[index] |= {"map of": classes[label], "map": heatmap}
     return pd.DataFrame([rows[index] for index in sorted(rows)]), unreadable
 
 
 def _choose(heads, name, magnification, protocol, reading):
     there = sorted({head["magnification"] for head in heads})
-    parsed = dataset.parse_name(name) if there != [dataset.NO_MAGNIFICATION] else None
-    if magnification is None and parsed:
-        magnification = parsed["magnification"]
-    if magnification is None:
-        if len(there) > 1:
-            raise InputError(
-                f"{name} does not say its magnification; name it with --magnification ({', '.join(map(str, there))})."
-            )
-        magnification = there[0]
+    at = ", ".join(map(str, there))
+    if magnification is None and there != [dataset.NO_MAGNIFICATION]:
+        magnification = (dataset.parse_name(name) or {}).get("magnification")
+    if magnification is None and len(there) > 1:
+        raise InputError(f"{name} does not say its magnification; choose one of {at} (--magnification).")
+    magnification = there[0] if magnification is None else magnification
     asked = {"magnification": magnification, "protocol": protocol, "reading": reading}
-    wanted = {field: value for field, value in asked.items() if value is not None}
-    fitting = [head for head in heads if all(head[field] == value for field, value in wanted.items())]
+    fitting = [head for head in heads if all(value in (None, head[field]) for field, value in asked.items())]
     if not fitting:
-        asked = ", ".join(f"{field} {value}" for field, value in wanted.items())
-        at = ", ".join(map(str, there))
-        raise InputError(f"no trained head for {name}: {asked}; there are heads for magnification {at}.")
-    best = min(
-        fitting, key=lambda run: (run["protocol"] != "slide", run["reading"] != readings.DEFAULT_READING, run["seed"])
-    )
+        told = ", ".join(f"{field} {value}" for field, value in asked.items() if value is not None)
+        raise InputError(f"no trained head for {name}: {told}; there are heads for magnification {at}.")
+    best = min(fitting, key=lambda run: (run["protocol"] != "slide", run["reading"] != DEFAULT_READING, run["seed"]))
     return {name: best[name] for name in records.KEY}

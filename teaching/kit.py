@@ -104,12 +104,12 @@ def assemble(system, python, parts):
     (parts / "start.html").write_text(page, encoding="utf-8")
 
 
-def pack(parts, path):
-    """Write the zip; wheels and images are compressed already."""
+def pack(parts, path, folder="slide-to-softmax"):
+    """Write the zip, all of it in one folder; wheels, images and weights gain nothing by being compressed."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as kit:
         for file in sorted(path for path in parts.rglob("*") if path.is_file()):
             method = zipfile.ZIP_STORED if file.suffix in {".whl", ".png", ".h5"} else zipfile.ZIP_DEFLATED
-            kit.write(file, Path("slide-to-softmax") / file.relative_to(parts), method)
+            kit.write(file, Path(folder) / file.relative_to(parts), method)
 
 
 def main():

@@ -18,9 +18,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from breakhis_lib import cli, practice
+from breakhis_lib import cli, experiment, practice
 from breakhis_lib.data import dataset
+from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import records
+from teaching import head
 from tests.conftest import cache_in
 from tests.page_rules import ROOT
 
@@ -68,7 +70,7 @@ def trained(slides, weights_file, tmp_path_factory):
 
 def test_help_lists_every_command_with_examples():
     text = flat(breakhis("--help").stdout)
-    for command in ("practice", "download", "check", "weights", "run", "table", "predict"):
+    for command in ("practice", "download", "check", "weights", "run", "table", "predict", "demo"):
         assert command in text
         assert "xample" in breakhis(command, "--help").stdout or command == "weights"
 
@@ -225,6 +227,46 @@ def test_predict_prints_the_probability_of_each_label(trained, slides):
     for _, benign, malignant in rows:
         assert float(benign) + float(malignant) == pytest.approx(1, abs=2e-4)
     assert "not for clinical use" in flat(result.stdout)
+    assert records.CAUTION in flat(result.stdout) and "trained on simulated slides" in flat(result.stdout)
+    assert records.CAUTION in (ROOT / "chapters" / "own_images.ipynb").read_text(encoding="utf-8")
+
+
+@pytest.mark.weights
+def test_maps_are_written_for_every_image_and_add_up_to_the_answer(trained, slides, tmp_path):
+    folder, _ = trained
+    found = sorted(slides.rglob("*-200-001.png"))[:2]
+    asked = [shutil.copy(image, tmp_path / name) for image, name in zip(found, ("one.png", "two.png"), strict=True)]
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    result = breakhis("predict", *asked, tmp_path / "broken.png", "--results", folder / "record", "--maps", "maps",
+                      cwd=tmp_path)  # fmt: skip
+    assert result.returncode == 1 and "broken.png" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["one-map-1.png", "two-map-2.png"]
+    pictures = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "maps").iterdir())]
+    assert all(picture.std() > 10 for picture in pictures), "not blank"
+    answers, _ = experiment.predict(asked, records.Record(folder / "record"), maps=True)
+    assert (answers["map of"] == "malignant").all()
+    log_odds = np.log(answers.malignant / answers.benign)
+    assert np.ptp(log_odds - answers["map"].map(np.mean)) < 1e-3 < np.ptp(log_odds), "apart by the bias alone"
+    (tmp_path / "file").touch()
+    refused = breakhis("predict", *asked, "--results", folder / "record", "--maps", tmp_path / "file")
+    assert refused.returncode == 1 and "choose another folder" in flat(refused.stderr)
+
+
+@pytest.mark.weights
+def test_a_head_for_a_release_says_what_it_is_and_answers(trained, slides, tmp_path):
+    folder, _ = trained
+    with pytest.raises(InputError, match="one run by slide"):
+        head.write(records.Record(folder / "record"), tmp_path)
+    options = ["--protocols", "slide", "--results", tmp_path / "one"]
+    assert breakhis("run", "--data", slides, *QUICK, *options).returncode == 0
+    shutil.unpack_archive(head.write(records.Record(tmp_path / "one"), tmp_path / "made"), tmp_path)
+    unpacked = tmp_path / head.NAME
+    text = (unpacked / "README.md").read_text(encoding="utf-8")
+    for told in (records.CAUTION, "simulated", "| seed | 0 |", "tensorflow", "LICENSE", "96 by 96", "block14"):
+        assert told in text
+    assert "MIT" in (unpacked / "LICENSE").read_text(encoding="utf-8")
+    image = next(slides.rglob("*-200-001.png"))
+    assert "malignant" in breakhis("predict", image, "--results", unpacked).stdout
 
 
 @pytest.mark.weights
@@ -281,6 +323,10 @@ def test_any_folder_of_classes_travels_the_same_way(ready, tmp_path):
     assert "balanced accuracy" in (tmp_path / "scans-report.html").read_text(encoding="utf-8")
     shown = breakhis("predict", "scans/dim/0-0.jpg", "--results", "results/scans", cwd=tmp_path)
     assert "dim" in shown.stdout and "all by slide" in shown.stdout
+    assert records.CAUTION in flat(shown.stdout) and "simulated" not in shown.stdout
+    images = sorted((tmp_path / "scans").rglob("*.jpg"))
+    answers, _ = experiment.predict(images, records.Record(tmp_path / "results" / "scans"), maps=True)
+    assert (answers[["clear", "dark", "dim"]].idxmax(axis=1) == answers["map of"]).all()
 
 
 @pytest.mark.weights

@@ -17,9 +17,10 @@ MAY_IMPORT = {  # the room: what it may import besides itself
     "evaluation": GROUND | {"data", "model.readings"},
     "book": GROUND | {"data", "practice", "model", "evaluation"},
     "experiment": GROUND | {"data", "practice", "model", "evaluation"},
+    "demo": GROUND | {"data", "evaluation", "model", "experiment", "console"},
     "workers": GROUND,
     "console": GROUND | {"evaluation"},
-    "cli": GROUND | {"data", "practice", "model", "evaluation", "book", "experiment", "workers", "console"},
+    "cli": GROUND | {"data", "practice", "model", "evaluation", "book", "experiment", "demo", "workers", "console"},
 }
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
 

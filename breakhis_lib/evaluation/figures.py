@@ -1,5 +1,7 @@
 """What the reader sees as pictures: images of slides, and measurements beside the paper's."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn
@@ -7,6 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from breakhis_lib.data import images
+from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import calibration
 from breakhis_lib.evaluation.metrics import positive_probability
 
@@ -139,25 +142,50 @@ def slides_correct(shares, names, width=7):
     return _tidy(figure)
 
 
-def activation_maps(maps, paths, titles, columns=3, width=9):
-    """Class-activation maps over their images, on one scale: violet where a place speaks for malignant, rose against.
+def activation_maps(maps, paths, titles, columns=3, width=9, name="malignant", beside=False):
+    """Class-activation maps over their images, on one scale: violet where a place speaks for a class, rose against.
 
     maps: float arrays (h, w) of `activation_maps.class_activation`. paths: of their images. titles: a text for each.
-    columns: images a row. width: inches. Returns the matplotlib figure. Raises InputError as `images.read_image`.
+    columns: pictures a row. width: inches. name: of the class. beside: whether the image as it is comes before each
+    map. Returns the matplotlib figure. Raises InputError as `images.read_image`.
     """
-    figure, axes = _grid(len(maps), columns, width, 0.8)
+    figure, axes = _grid(len(maps) * (1 + beside), columns, width, 0.8)
+    cells = iter(axes.flat)
     limit = max(np.abs(heatmap).max() for heatmap in maps)
     tint = LinearSegmentedColormap.from_list("stains", [BENIGN, "#ffffff", MALIGNANT])
-    for axis, heatmap, path, title in zip(axes.flat, maps, paths, titles, strict=False):
+    look = {"cmap": tint, "vmin": -limit, "vmax": limit, "alpha": 0.55, "interpolation": "bicubic"}
+    for heatmap, path, title in zip(maps, paths, titles, strict=True):
         pixels = images.read_image(path)
+        if beside:
+            next(cells).imshow(pixels)
+        axis = next(cells)
         place = (0, pixels.shape[1], pixels.shape[0], 0)
         axis.imshow(pixels.mean(axis=2), cmap="gray", extent=place)
-        shown = axis.imshow(
-            heatmap, cmap=tint, vmin=-limit, vmax=limit, alpha=0.55, interpolation="bicubic", extent=place
-        )
+        shown = axis.imshow(heatmap, extent=place, **look)
         axis.set_title(title, fontsize=10)
-    figure.colorbar(shown, ax=axes, fraction=0.03, label="log odds of malignant")
+    figure.colorbar(shown, ax=axes, fraction=0.03, label=f"log odds of {name}")
     return figure
+
+
+def write_answers(found, record, folder):
+    """Write every prediction as a PNG: the image, its map, the probabilities, and what they may not be used for.
+
+    found: of `experiment.predict`, with maps. record: Record. folder: made where it is missing; the files are called
+    NAME-map-1.png and so on. Returns their paths. Raises InputError where one cannot be written.
+    """
+    classes, caution = record.info()["classes"], record.caution()
+    paths = [folder / f"{Path(file).stem}-map-{number}.png" for number, file in enumerate(found.file, 1)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, (_, row) in zip(paths, found.iterrows(), strict=True):
+            shares = ", ".join(f"{name} {row[name]:.4f}" for name in classes)
+            figure = activation_maps([row["map"]], [row["file"]], [shares], 2, name=row["map of"], beside=True)
+            figure.supxlabel(caution, fontsize=8, wrap=True)
+            figure.savefig(path, dpi=120, bbox_inches="tight")
+            plt.close(figure)
+    except OSError as error:
+        raise InputError(f"no map can be written into {folder} ({error.strerror}); choose another folder.") from None
+    return paths
 
 
 def curves(predictions, width=10):

@@ -33,6 +33,7 @@ COLUMNS = [*KEY, "set", "file", "slide", "label"]
 KINDS = dict.fromkeys(["file", "slide", "protocol", "reading", "set"], str)  # of the columns of all files
 KINDS |= dict.fromkeys(["magnification", "seed", "label", "epoch"], int)
 DECIMALS = 6
+CAUTION = "For learning only: an answer is no diagnosis, and may not be used for, or near, a decision about a patient."
 
 
 class Record:
@@ -59,6 +60,10 @@ class Record:
     def is_simulated(self):
         """Whether all its slides are practice slides, whose names bear the year 00."""
         return bool(self.predictions().file.str.match(r"SOB_._[A-Z]+-00-").all())
+
+    def caution(self):
+        """What an answer of its heads may not be used for, and that its slides are simulated where they are."""
+        return CAUTION + " The head was trained on simulated slides, which are drawings." * self.is_simulated()
 
     def history(self):
         """The epochs of every run: the columns of KEY, epoch, accuracy, loss, val_accuracy, val_loss."""

@@ -159,7 +159,7 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
         row_file.truncate(row_bytes * len(done))
         finished = 0
         progress(finished, len(todo))
-        for indices, pixels, problems in _batches(todo, made_from):
+        for indices, pixels, problems in batches(todo, made_from):
             if len(indices):
                 rows = embed(trunk, pixels).astype(made_from["precision"])
                 row_file.write(rows.tobytes())
@@ -197,7 +197,7 @@ def _stored(folder, made_from):
     return shape, names
 
 
-def _batches(fields, made_from):
+def batches(fields, made_from):
     """Yield (indices, pixels, problems) of whole batches, read ahead by a few images in threads."""
 
     def read(path):
