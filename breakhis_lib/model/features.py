@@ -2,9 +2,10 @@
 
 One store a recipe (weights, cut, image size, views, precision), in the user's cache. A store is two
 files: `rows.bin`, the features one row an image, and `rows.txt`, the digest of the image behind each
-row. An image that a store already holds is never computed again, whatever folder or name it has; a
-run that was killed goes on after its last whole row; and two processes that want the same features
-take turns. The array is memory-mapped, so that its size is bounded by the disk and not by memory.
+row and the row's checksum. An image that a store already holds is never computed again, whatever
+folder or name it has; a run that was killed goes on after its last whole row; a row that has lost its
+checksum is computed again; and two processes that want the same features take turns. The array is
+memory-mapped, so that its size is bounded by the disk and not by memory.
 """
 
 import collections
@@ -15,6 +16,7 @@ import json
 import math
 import os
 import shutil
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import filelock
@@ -30,6 +32,7 @@ from breakhis_lib.model.readings import DEFAULT_READING, SIZE
 PREPARATION = 1  # raised by hand whenever `prepare` or `scale` would give other numbers: features are then made anew
 BATCH = 64 if backend.has_gpu() else 16  # images a forward pass; more is not faster (benchmarks/gpu.json)
 READERS = (os.cpu_count() or 2) if backend.has_gpu() else 2  # threads that decode and resize while the network computes
+DIGITS = 64  # of a SHA-256 in hexadecimal
 VIEWS = 8  # the dihedral group: four quarter turns, each with its mirror image
 
 
@@ -115,8 +118,8 @@ def extract(
             report("another process computes features of this recipe; waiting for it")
             lock.acquire()
         unreadable = _complete(folder, made_from, fields, reading, tensors, progress)
-        shape, names = _stored(folder, made_from)
-        done = {digest: row for row, digest in enumerate(names)}
+        shape, lines = _stored(folder, made_from)
+        done = {line[:DIGITS]: row for row, line in enumerate(lines)}
     except OSError as error:
         raise InputError(
             f"{folder}: {error.strerror}; free some space, or set BREAKHIS_CACHE to a folder that can be written."
@@ -126,7 +129,7 @@ def extract(
     if not done:
         reasons = next(iter(unreadable.values()), "there is no image")
         raise InputError(f"none of the {len(fields)} images can be read; the first: {reasons}")
-    array = np.memmap(folder / "rows.bin", dtype=precision, mode="r", shape=(len(done), *shape))
+    array = np.memmap(folder / "rows.bin", dtype=precision, mode="r", shape=(len(lines), *shape))
     return Features(array, np.array([done.get(digest, 0) for digest in fields.sha256])), unreadable
 
 
@@ -136,7 +139,8 @@ def _nothing(*told):
 
 def _complete(folder, made_from, fields, reading, tensors, progress):
     """Compute and append the rows that the store lacks; returns the unreadable fields with their reasons."""
-    shape, done = _stored(folder, made_from)
+    shape, lines = _stored(folder, made_from, set(fields.sha256))
+    done = {line[:DIGITS] for line in lines}
     readable = fields[fields.sha256.notna()]
     unreadable = {index: f"{path} cannot be read" for index, path in fields.path[fields.sha256.isna()].items()}
     todo = readable[~readable.sha256.isin(done)].drop_duplicates("sha256")
@@ -154,9 +158,9 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
             f"{folder} has {free / 1e9:.1f} GB free, the features of {len(todo)} images need "
             f"{row_bytes * len(todo) / 1e9:.1f} GB; free some space or set BREAKHIS_CACHE to another disk."
         )
-    (folder / "rows.txt").write_text("".join(f"{digest}\n" for digest in done), encoding="utf-8")
+    (folder / "rows.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     with open(folder / "rows.bin", "ab") as row_file, open(folder / "rows.txt", "a", encoding="utf-8") as name_file:
-        row_file.truncate(row_bytes * len(done))
+        row_file.truncate(row_bytes * len(lines))
         finished = 0
         progress(finished, len(todo))
         for indices, pixels, problems in batches(todo, made_from):
@@ -165,7 +169,8 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
                 row_file.write(rows.tobytes())
                 row_file.flush()
                 os.fsync(row_file.fileno())  # a row is on disk before its name is
-                name_file.write("".join(f"{digest}\n" for digest in todo.sha256.loc[indices]))
+                named = zip(todo.sha256.loc[indices], rows, strict=True)
+                name_file.write("".join(f"{_line(digest, row)}\n" for digest, row in named))
                 name_file.flush()
             for index, reason in problems.items():
                 unreadable.update(dict.fromkeys(readable.index[readable.sha256 == todo.sha256.loc[index]], reason))
@@ -174,15 +179,20 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
     return unreadable
 
 
+def _line(digest, row):
+    return f"{digest} {zlib.crc32(np.ascontiguousarray(row)):08x}"
+
+
 def _row_bytes(shape, made_from):
     return math.prod(shape) * np.dtype(made_from["precision"]).itemsize
 
 
-def _stored(folder, made_from):
-    """The shape of a row and the digests of the whole rows that a store holds: None and none where it cannot be used.
+def _stored(folder, made_from, looked_at=()):
+    """The shape of a row and the lines of the whole rows that a store holds: None and none where it cannot be used.
 
     What a kill, a crash or a copy left torn is left out, and computed again: a recipe that is no JSON, half a line at
-    the end of the names, names beyond the rows, and rows of zeros at the end, which no image has.
+    the end of the names, and names beyond the rows. Of the images `looked_at`, a row without its checksum loses its
+    name.
     """
     try:
         shape = tuple(json.loads((folder / "recipe.json").read_text(encoding="utf-8"))["shape"])
@@ -190,11 +200,12 @@ def _stored(folder, made_from):
         held = (folder / "rows.bin").stat().st_size // _row_bytes(shape, made_from)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None, []
-    names = list(itertools.takewhile(lambda digest: len(digest) == 64, lines))[:held]
-    rows = np.memmap(folder / "rows.bin", made_from["precision"], "r", shape=(held, *shape)) if names else []
-    while names and not rows[len(names) - 1].any():
-        names.pop()
-    return shape, names
+    lines = list(itertools.takewhile(lambda line: len(line) == DIGITS + 9, lines))[:held]
+    rows = np.memmap(folder / "rows.bin", made_from["precision"], "r", shape=(held, *shape)) if lines else []
+    for place, line in enumerate(lines):
+        if line[:DIGITS] in looked_at and line != _line(line[:DIGITS], rows[place]):
+            lines[place] = _line("damaged".ljust(DIGITS), rows[place])
+    return shape, lines
 
 
 def batches(fields, made_from):

@@ -137,7 +137,7 @@ def start(slides, *arguments):
 
 def rows_on_disk():
     stores = list((cache.folder() / "features").glob("*/rows.txt"))
-    return len(stores[0].read_text().split()) if stores else 0
+    return len(stores[0].read_text().splitlines()) if stores else 0
 
 
 def test_a_killed_run_goes_on_where_it_was(slides, fields, ready):
@@ -227,11 +227,21 @@ def zero_rows(folder):
         file.truncate(whole)
 
 
+def one_bit(folder):
+    with open(folder / "rows.bin", "r+b") as file:
+        file.seek(101)
+        [byte] = file.read(1)
+        file.seek(101)
+        file.write(bytes([byte ^ 4]))
+
+
 def no_rows(folder):
     (folder / "rows.bin").unlink()
 
 
-@pytest.mark.parametrize(("tear", "again"), [(torn_recipe, 3), (short_rows, 1), (zero_rows, 1), (no_rows, 3)])
+@pytest.mark.parametrize(
+    ("tear", "again"), [(torn_recipe, 3), (short_rows, 1), (zero_rows, 1), (one_bit, 1), (no_rows, 3)]
+)
 def test_a_torn_store_heals_itself(fields, ready, tear, again):
     before = extract(fields[:3])[0].take(np.arange(3))
     tear(store())
