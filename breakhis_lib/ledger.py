@@ -59,7 +59,7 @@ def by_margin(paper, margin, low, high):
     All in the paper's unit; low and high are both the measured value where it has no interval. Returns "not reproduced"
     where the interval lies wholly beyond the margin, "undecided" where it reaches both within and beyond, or is nan.
     """
-    margin += 1e-9  # to a computer, 95.5 is more than 0.1 away from 95.4
+    margin += 1e-9  # to a computer, 95.4 is more than 0.1 away from 95.3
     farthest, nearest = max(high - paper, paper - low), max(low - paper, paper - high)
     return YES if farthest <= margin else NO if nearest > margin else OPEN
 
