@@ -14,7 +14,7 @@ import typer
 
 from breakhis_lib import __version__, console
 from breakhis_lib.console import errors, output
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import InputError, write_page
 
 app = typer.Typer(
     help="From Slide to Softmax: fine-tune the top of an ImageNet-trained Xception on breast tumour images.\n\n"
@@ -230,6 +230,18 @@ def report(
     with errors.status("Drawing slides again, for the intervals ..."):
         place = to or Path(f"{record.folder.resolve().name}-report.html")
         path = page.write(record, place, reading or record.main_reading())
+    output.print(f"Written to {path}; it opens in any browser, without a network.")
+
+
+@app.command(epilog="Example:  breakhis ledger chapters/redo/my_paper.toml")
+def ledger(
+    claims: Annotated[Path, typer.Argument(help="TOML file of a paper's claims; of any paper.")],
+    to: Annotated[Path | None, typer.Option(help="HTML file to write; default: NAME.html here.")] = None,
+):
+    """Write the ledger of a paper that you re-do: its claims, your evidence, a verdict on each by rule."""
+    from breakhis_lib import ledger as module
+
+    path = write_page(to or f"{claims.stem}.html", module.as_html(module.read(claims)))
     output.print(f"Written to {path}; it opens in any browser, without a network.")
 
 

@@ -1,62 +1,33 @@
 """Evidence for or against each claim of the paper, computed from records, official names and the networks themselves.
 
-A function here answers one claim, or several alike. Where numbers decide, the verdict follows by a rule in the code and
-changes when they do; elsewhere it is a judgement, and the words give its grounds. `ledger` puts them in a table.
+`paper.toml` says which claim rests on what and in which words; `ledger` decides. Where numbers decide, the verdict
+follows by a rule and changes when they do; elsewhere it is a judgement, and the words give its grounds.
 """
 
 import functools
 from importlib import resources
-from typing import NamedTuple
 
 import pandas as pd
 
-from breakhis_lib import paper
+from breakhis_lib import ledger, paper
 from breakhis_lib.data import dataset
 from breakhis_lib.evaluation import calibration, metrics, records, tables
+from breakhis_lib.ledger import by_checks
 from breakhis_lib.model import complexity, readings
 
-VERDICTS = ("reproduced", "done alike", "partly", "undecided", "not reproduced", "cannot be tested here")
-YES, ALIKE, PARTLY, OPEN, NO, UNTESTED = VERDICTS
-MARGIN = 5  # percentage points within which two accuracies count as the same
 HIGH = 90  # percent: what the ledger takes "high accuracy" to mean; the paper gives no bound
-SUBSET, NAMES, REAL, NO_DATA = "breakhis-subset", "official names of all images", "real images, subset", "none"
-KERAS = {"Inception V3": (0.779, 0.937), "Xception": (0.790, 0.945)}  # Keras' page of models, read in November 2026
+SUBSET = "breakhis-subset"
 
 
-class Finding(NamedTuple):
-    """Evidence: what was measured or found, on what data, the verdict, and where in the book it is shown.
-
-    measured: with its 95 % interval, where it has one. page: a page's file and a heading's anchor.
-    """
-
-    measured: str
-    data: str
-    verdict: str
-    page: str
+def read():
+    """The ledger of the paper that this course re-does: a `ledger.Ledger`. Raises InputError without the records."""
+    with resources.as_file(resources.files("breakhis_lib").joinpath("paper.toml")) as path:
+        return ledger.read(path, evidence())
 
 
-NETWORKS, TUNING, TWO = "03_xception.html", "04_fine_tuning.html", "03_xception.html#the-two-networks"
-TABLE_2, NAME = "05_breakhis.html#table-2-counted", "05_breakhis.html#what-a-name-says"
-MACHINE, RESULT = "06_experiment.html#from-names-to-table-4", "06_experiment.html#table-4-five-ways"
-WHY_400 = "06_experiment.html#why-is-x400-lower"
-
-
-def _judgements():
-    """What no number decides: a function for each key, which returns what judgements.csv says."""
-    with resources.files(__package__).joinpath("judgements.csv").open(encoding="utf-8") as stream:
-        table = pd.read_csv(stream, index_col="key", keep_default_na=False)
-    return {key: functools.partial(lambda found, key: found, Finding(*row)) for key, row in table.iterrows()}
-
-
-EVIDENCE = _judgements()  # key of a claim, or the part of it before the first dash, to a function of the key
-
-
-def _evidence(*keys):
-    def keep(function):
-        EVIDENCE.update(dict.fromkeys(keys, function))
-        return function
-
-    return keep
+def evidence():
+    """What this course measured or found: a dict for each claim, or for several, by name, as `ledger.read` takes it."""
+    return _names() | _accuracies() | _structure() | _record() | _others()
 
 
 @functools.cache
@@ -64,251 +35,133 @@ def _predictions(name=SUBSET):
     return records.named(name).predictions()
 
 
-def _tested(magnification, protocol, reading=readings.DEFAULT_READING, name=SUBSET):
-    rows = _predictions(name)
-    wanted = {"set": "test", "magnification": magnification, "protocol": protocol, "reading": reading}
-    return rows[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-
-
-@functools.cache
-def _table4():
-    return tables.table4(_predictions()).dropna(subset="accuracy")
-
-
-@functools.cache
-def _layers():
-    from breakhis_lib.model.backend import keras
-
-    makers = {"Inception V3": keras.applications.InceptionV3, "Xception": keras.applications.Xception}
-    return {name: complexity.layers(make(weights=None)) for name, make in makers.items()}
+def _tested(magnification, protocol, name=SUBSET, reading=readings.DEFAULT_READING):
+    asked = "set == 'test' and magnification == @magnification and protocol == @protocol and reading == @reading"
+    return _predictions(name).query(asked)
 
 
 def _counts(rows):
-    return f"{REAL}: {rows.file.nunique()} images of {rows.slide.nunique()} slides, {rows.seed.nunique()} seeds"
+    return {"images": rows.file.nunique(), "slides": rows.slide.nunique(), "seeds": rows.seed.nunique()}
 
 
-def _all_or_some(holds):
-    return YES if all(holds) else PARTLY if any(holds) else NO
+def _told(words, way="by {}"):
+    """Words for each protocol, in one line."""
+    return "; ".join(f"{way.format(name)} {each}" for name, each in words.items())
+
+
+def _in_words(table, column="accuracy", form="{:.1f}", way="by {}"):
+    """Figures with their intervals, by protocol."""
+    rows = zip(table.index, table[column], table.low, table.high, strict=True)
+    return _told({name: f"{form.format(value)} ({tables.interval(*ends)})" for name, value, *ends in rows}, way)
 
 
 def _less(name, change, default):
-    """A change of a record less a reading of the first, on the same splits: `tables.against_default`, and in words."""
+    """A change of a record less a reading of the subset: `tables.against_default`, and its test accuracy in words."""
     found = tables.against_default([records.named(name).folder], records.named(SUBSET), default).loc[change]
-    rows = found.reset_index(["magnification", "protocol"]).itertuples()
-    return found, "; ".join(
-        f"x{row.magnification} by {row.protocol} {row.test:+.1f} ({tables.interval(row.low, row.high)})" for row in rows
-    )
+    return found, _in_words(found, "test", "{:+.1f}", "x{0[0]} by {0[1]}")
 
 
-def _in_words(table):
-    """Accuracies with their intervals, by protocol."""
-    rows = table[["accuracy", "low", "high"]].itertuples()
-    return "; ".join(f"by {name} {value:.1f} ({tables.interval(*ends)})" for name, value, *ends in rows)
+def _names():
+    """Counts of the official names of all images."""
+    official = dataset.official()
+    found = sorted(official.magnification.unique().tolist())
+    same = by_checks([tuple(found) == dataset.MAGNIFICATIONS])
+    counts = {f"table2-{place}-{name}": {"value": n} for (place, name), n in dataset.count(official).stack().items()}
+    return {"magnifications": {"told": ", ".join(f"x{name}" for name in found), "verdict": same}, **counts}
 
 
-@_evidence("table1")
-def _imagenet(key):
-    _, name, measure = key.split("-", 2)
-    found = KERAS[name][measure.startswith("top-5")]
-    words = f"Keras prints {found:.3f} for the weights that it distributes; ImageNet's images are not here"
-    return Finding(words, "Keras' documentation", UNTESTED, f"{NETWORKS}#table-1-and-the-paper-s-sentences")
-
-
-@_evidence("table2")
-def _counted(key):
-    _, magnification, name = key.split("-")
-    found = dataset.count(dataset.official()).loc[int(magnification), name]
-    return Finding(f"{found:,} names", NAMES, YES if found == paper.numbers().value[key] else NO, TABLE_2)
-
-
-@_evidence("table3")
-def _machine(key):
-    session = records.named(SUBSET).info()["sessions"][0]
-    if key == "table3-framework":
-        words = ", ".join(f"{name} {session['versions'][name]}" for name in ("keras", "tensorflow"))
-        return Finding(f"the same, {words}; the paper states no version", "provenance of the record", ALIKE, MACHINE)
-    found = session["device" if key == "table3-GPU" else "system"]
-    return Finding(f"another: {found}", "provenance of the record", UNTESTED, MACHINE)
-
-
-@_evidence("table4")
-def _accuracy(key):
-    magnification = int(key.split("-")[1])
-    if magnification not in _table4().index:
-        rows = _tested(magnification, "image", name="x400").drop_duplicates("file")
-        words = f"too few: {len(rows)} images, {(rows.label == 0).sum()} of them benign"
-        return Finding(words, REAL, UNTESTED, RESULT)
-    ours = _table4().loc[magnification]
-    image = ours.loc["image"]
-    farthest = max(image.high - image.paper, image.paper - image.low)
-    nearest = max(image.low - image.paper, image.paper - image.high)
-    return Finding(
-        f"{_in_words(ours)}; the verdict goes by the first",
-        f"{REAL}: {image.images:.0f} images of {image.slides:.0f} slides, {image.runs:.0f} runs each way",
-        YES if farthest <= MARGIN else NO if nearest > MARGIN else OPEN,
-        RESULT,
-    )
-
-
-@_evidence("abstract-high", "conclusion-high", "suits")
-def _is_high(key):
-    words, high = [], []
-    for protocol, rows in _table4().groupby("protocol"):
-        each = [f"x{name} {row.accuracy:.1f}" for (name, _), row in rows.iterrows()]
-        words.append(f"by {protocol} {', '.join(each)}")
-        high.append((rows.accuracy >= HIGH).all())
-    data = f"{REAL}; high is taken as {HIGH} or more at every magnification with enough images"
-    more = "; a high accuracy alone does not show that it suits medicine" if key == "suits" else ""
-    return Finding(f"percent {'; '.join(words)}{more}", data, _all_or_some(high), RESULT)
-
-
-@_evidence("errors-fatal", "cost")
-def _cost(key):
+def _accuracies():
+    """Table 4, and what follows from it."""
+    ours = tables.table4(_predictions()).dropna(subset="accuracy")
+    accuracy = ours.accuracy.unstack("protocol")
+    found = {}
+    for name, image in ours.xs("image", level="protocol").iterrows():
+        found[f"table4-{name}"] = {**image, "value": image.accuracy, "told": _in_words(ours.loc[name])}
+    few = _tested(400, "image", "x400").drop_duplicates("file")
+    told = {way: ", ".join(f"x{name} {one:.1f}" for name, one in each.items()) for way, each in accuracy.items()}
+    means = ", ".join(f"{mean:.1f} by {way}" for way, mean in accuracy.mean().items())
+    printed = {"paper": paper.table4().mean(), "present": ours.paper.mean(), "magnifications": len(accuracy)}
     rows = _tested(200, "slide")
-    found = 100 * metrics.summary(rows, resamples=1).value
-    always = 100 * rows.drop_duplicates("file").label.mean()
-    words = (
-        f"accuracy does not say what is missed: at x200, always answering malignant has {always:.1f} % and misses "
-        f"nothing; ours by slide has {found['accuracy']:.1f} % and misses {100 - found['sensitivity']:.1f} % "
-        "of the malignant images"
-    )
-    return Finding(words, _counts(rows), PARTLY, "01_missed_cancer.html#an-accuracy-that-is-worth-nothing")
+    measures = 100 * metrics.summary(rows, resamples=1).value
+    errors = {"always": 100 * rows.drop_duplicates("file").label.mean(), "missed": 100 - measures["sensitivity"]}
+    return {
+        **found,
+        "x400": {"images": len(few), "benign": (few.label == 0).sum()},
+        "high": {"told": _told(told), "high": HIGH, "verdict": by_checks((accuracy >= HIGH).all())},
+        "average": {**printed, "told": means},
+        "cost": {**measures, **errors, **_counts(rows)},
+    }
 
 
-@_evidence("sub-diseases")
-def _sub_diseases(key):
-    rows = _predictions("sub-types")
-    rows = rows[(rows.set == "test") & (rows.reading == "logistic")]
-    majority, found = metrics.majority_share(rows.drop_duplicates("file").label), tables.table4(rows, "logistic").loc[0]
-    measured = (
-        f"a plan; a regression on frozen features tells {rows.label.nunique()} sub-types apart, percent "
-        f"{_in_words(found)}; always the most frequent one has {100 * majority:.1f}"
-    )
-    return Finding(measured, _counts(rows), UNTESTED, "08_conclusions.html#eight-sub-types")
+def _structure():
+    """Counted in Keras' networks: joins of parallel branches are its Concatenate layers, ends of shortcuts its Add."""
+    from breakhis_lib.model.backend import keras
 
-
-@_evidence("reduction")
-def _reduction(key):
-    plain = 192 * 64 + 9 * 192 * 128 + 25 * 192 * 32 + 192 * 32  # at one place of GoogLeNet's first module
+    makers = {"Inception": keras.applications.InceptionV3, "Xception": keras.applications.Xception}
+    layers = {name: complexity.layers(make(weights=None)) for name, make in makers.items()}
+    kinds = pd.DataFrame({name: table.kind.value_counts() for name, table in layers.items()}).fillna(0).astype(int)
+    add, plain, separable = kinds["Xception"][["Add", "Conv2D", "SeparableConv2D"]]
+    joins = kinds.loc["Concatenate"]
+    network = layers["Xception"].multiplications.sum() / layers["Inception"].multiplications.sum()
+    every, layer = by_checks([separable > 0, plain == 0]), 1 / (1 / 728 + 1 / 9)
+    # At one place of GoogLeNet's first module, without the reduction and with it.
+    whole = 192 * 64 + 9 * 192 * 128 + 25 * 192 * 32 + 192 * 32
     reduced = 192 * 64 + 192 * 96 + 9 * 96 * 128 + 192 * 16 + 25 * 16 * 32 + 192 * 32
-    words = f"its first module needs {plain / reduced:.1f} times fewer multiplications with the reduction than without"
-    return Finding(words, "counted", YES if reduced < plain else NO, f"{NETWORKS}#the-inception-module")
+    return {
+        "same-structure": {**joins, "verdict": by_checks([joins.nunique() == 1])},
+        "residual": {"shortcuts": add, "verdict": by_checks([add > 0])},
+        "separable": {"separable": separable, "all": plain + separable, "verdict": every},
+        "cheaper": {"layer": layer, "network": network, "verdict": by_checks([layer > 1])},
+        "reduction": {"times": whole / reduced, "verdict": by_checks([reduced < whole])},
+    }
 
 
-@_evidence("same-structure", "residual", "separable")
-def _structure(key):
-    """Joins of parallel branches are Keras' Concatenate layers, ends of shortcuts its Add layers."""
-    count = pd.DataFrame({name: layers.kind.value_counts() for name, layers in _layers().items()}).fillna(0).astype(int)
-    ours = count["Xception"]
-    if key == "residual":
-        verdict = YES if ours["Add"] else NO
-        return Finding(f"{ours['Add']} shortcuts", "counted in Keras' Xception", verdict, TWO)
-    if key == "separable":
-        every = ours["Conv2D"] + ours["SeparableConv2D"]
-        words = f"{ours['SeparableConv2D']} of its {every} convolutions are separable"
-        return Finding(words, "counted in Keras' Xception", PARTLY if ours["Conv2D"] else YES, TWO)
-    joins = count.loc["Concatenate"]
-    words = f"joins of parallel branches: Inception V3 {joins['Inception V3']}, Xception {joins['Xception']}"
-    return Finding(words, "counted in Keras' networks", YES if joins.nunique() == 1 else NO, TWO)
-
-
-@_evidence("cheaper")
-def _cheaper(key):
-    totals = {name: layers.multiplications.sum() for name, layers in _layers().items()}
-    layer = 1 / (1 / 728 + 1 / 9)
-    words = (
-        f"a layer of Xception's middle needs {layer:.1f} times fewer multiplications than an ordinary one; the whole "
-        f"network needs {totals['Xception'] / totals['Inception V3']:.2f} times those of Inception V3"
-    )
-    return Finding(words, "counted", YES if layer > 1 else NO, f"{NETWORKS}#separating-space-from-channels")
-
-
-@_evidence("retrain")
-def _retrain(key):
-    """Fine-tuned against a regression on the frozen features: the same images, splits and slides."""
-    found, told = _less(SUBSET, "reading block14", "logistic")
-    words = f"fine-tuned less a regression on the frozen features, points: {told}"
-    return Finding(words, REAL, _all_or_some(found.low > 0), "07_beyond_accuracy.html#better-or-lucky")
-
-
-@_evidence("both-sets")
-def _both_sets(key):
+def _record():
+    """What the record of the subset says beside Table 4, and of the machine."""
     record = records.named(SUBSET)
-    kept = pd.DataFrame(record.info()["runs"])[[*records.KEY, "best epoch"]].rename(columns={"best epoch": "epoch"})
-    kept = kept[kept.reading == readings.DEFAULT_READING].merge(record.history(), on=[*records.KEY, "epoch"])
+    session = record.info()["sessions"][0]
+    machine = {"operating system": "system", "GPU": "device", "framework": "versions"}
+    runs = pd.DataFrame(record.info()["runs"]).rename(columns={"best epoch": "epoch"})
+    audits = pd.DataFrame(runs.audit[runs.protocol == "image"].tolist()).sum()
+    kept = runs[runs.reading == readings.DEFAULT_READING].merge(record.history(), on=[*records.KEY, "epoch"])
     means = 100 * kept.groupby("protocol")[["accuracy", "val_accuracy"]].mean()
-    words = "; ".join(f"by {name} {row.accuracy:.1f} and {row.val_accuracy:.1f}" for name, row in means.iterrows())
-    measured = f"training and validation accuracy of the kept epoch, mean over magnifications, percent {words}"
-    return Finding(measured, REAL, _all_or_some((means >= HIGH).all(axis=1)), RESULT)
+    both = {row.Index: f"{row.accuracy:.1f} and {row.val_accuracy:.1f}" for row in means.itertuples()}
+    rows, off = {way: _tested(200, way) for way in ("image", "slide", "number")}, {}
+    for way, group in rows.items():
+        off[way] = "{:.3f}, where chance alone gives {:.3f}".format(*calibration.against_chance(group))
+    return {
+        **{f"table3-{name}": {"found": session[part]} for name, part in machine.items()},
+        "both-sets": {"told": _told(both), "verdict": by_checks((means >= HIGH).all(axis=1))},
+        "three-sets": {"share": 100 * audits["share a slide"] / audits["test images"]},
+        "softmax": {"told": _told(off), **_counts(rows["number"])},
+    }
 
 
-@_evidence("magnifications")
-def _magnifications(key):
-    found = sorted(dataset.official().magnification.unique().tolist())
-    words = ", ".join(f"x{name}" for name in found)
-    return Finding(words, NAMES, YES if tuple(found) == dataset.MAGNIFICATIONS else NO, NAME)
+def _others():
+    """What other records say: of readings, cropped fields and sub-types."""
+    tuned, more = _less(SUBSET, "reading block14", "logistic")  # the same images, splits and slides
+    # The same fields cropped to their middle quarter show what twice the magnification would.
+    cropped, fewer = _less("quarter/cropped", "cropped", "block14")
+    rows = _predictions("sub-types").query("set == 'test' and reading == 'logistic'")
+    told = _in_words(tables.table4(rows, "logistic").loc[0])
+    subtypes = {"subtypes": rows.label.nunique(), "told": told, **_counts(rows)}
+    return {
+        "retrain": {"told": more, "verdict": by_checks(tuned.low > 0)},
+        "x400-why": {"told": fewer, "verdict": by_checks(cropped.high < 0)},
+        "sub-diseases": {**subtypes, "majority": 100 * metrics.majority_share(rows.drop_duplicates("file").label)},
+        "top-four": _top_four(),
+    }
 
 
-@_evidence("top-four")
-def _top_four(key):
+def _top_four():
     """Readings that train layers of Xception, over the seeds that all have, one model for all magnifications."""
     rows = pd.concat([_predictions(f"{name}/pooled") for name in (SUBSET, "readings/inference")])
-    rows = rows[(rows.set == "test") & (rows.protocol == "number")]
-    rows = rows[rows.reading.isin([name for name in readings.READINGS if name != "probe"])]
-    shared = set.intersection(*(set(group.seed) for _, group in rows.groupby("reading")))
-    rows, words = rows[rows.seed.isin(shared)], []
-    for magnification, group in rows.groupby("magnification"):
-        right = 100 * metrics.is_correct(group).groupby([group.reading, group.seed]).mean().groupby("reading").mean()
-        words.append(f"x{magnification} {right.min():.1f} to {right.max():.1f}")
-    measured = (
-        f"layers can be counted in {len(readings.READINGS) - 1} ways at least; accuracy of {rows.reading.nunique()} of "
-        f"them by slide number, one model for all magnifications, percent {'; '.join(words)}"
-    )
-    data = f"{REAL}; seeds {', '.join(map(str, sorted(shared)))}, which all of them have"
-    return Finding(measured, data, PARTLY, f"{TUNING}#the-top-four-layers")
-
-
-@_evidence("three-sets")
-def _three_sets(key):
-    audits = [run["audit"] for run in records.named(SUBSET).info()["runs"] if run["protocol"] == "image"]
-    share = sum(audit["share a slide"] for audit in audits) / sum(audit["test images"] for audit in audits)
-    words = f"ours, by image, neither; {100 * share:.1f} % of their test images share a slide with the other two sets"
-    return Finding(words, "splits of the record", ALIKE, "05_breakhis.html#three-ways-to-split-and-what-each-leaks")
-
-
-@_evidence("average")
-def _average(key):
-    ours = _table4().accuracy.groupby("protocol").mean()
-    ours = ", ".join(f"{accuracy:.1f} by {protocol}" for protocol, accuracy in ours.items())
-    words = (
-        f"the mean of Table 4 is {paper.table4().mean():.1f}; over the {_table4().index.unique(0).size} magnifications "
-        f"that we have, it is {_table4().paper.mean():.1f}, ours {ours}"
-    )
-    return Finding(words, REAL, PARTLY, RESULT)
-
-
-@_evidence("x400-lower")
-def _x400_lower(key):
-    images = _tested(400, "image", name="x400").file.nunique()
-    return Finding(f"{images} images are too few to compare with", REAL, UNTESTED, WHY_400)
-
-
-@_evidence("x400-why")
-def _x400_why(key):
-    """The same fields cropped to their middle quarter show what twice the magnification would."""
-    found, told = _less("quarter/cropped", "cropped", "block14")
-    words = f"a quarter of the field less the whole, points: {told}"
-    return Finding(words, f"{REAL}, x100 and x200; not x400 itself", _all_or_some(found.high < 0), WHY_400)
-
-
-@_evidence("softmax")
-def _softmax(key):
-    """Whether the probabilities are what they say: expected calibration error, beside that of a perfect classifier."""
-    words = []
-    for protocol in ("image", "slide", "number"):
-        rows = _tested(200, protocol)
-        found = calibration.expected_calibration_error(rows.label, rows.p_malignant)
-        chance = calibration.ece_by_chance(rows.p_malignant)
-        words.append(f"by {protocol} {found:.3f}, where chance alone gives {chance:.3f}")
-    measured = f"done; expected calibration error at x200: {'; '.join(words)}"
-    return Finding(measured, _counts(rows), PARTLY, "07_beyond_accuracy.html#does-0-9-come-true-nine-times-in-ten")
+    trained = [name for name in readings.READINGS if name != "probe"]
+    rows = rows.query("set == 'test' and protocol == 'number' and reading in @trained")
+    shared = sorted(set.intersection(*(set(group.seed) for _, group in rows.groupby("reading"))))
+    rows = rows[rows.seed.isin(shared)]
+    right = 100 * metrics.is_correct(rows).groupby([rows.magnification, rows.reading, rows.seed]).mean()
+    ends = right.groupby(["magnification", "reading"]).mean().groupby("magnification").agg(["min", "max"])
+    told = _told({name: f"{low:.1f} to {high:.1f}" for name, low, high in ends.itertuples()}, "x{}")
+    seeds = ", ".join(map(str, shared))
+    return {"ways": len(trained), "tried": rows.reading.nunique(), "told": told, "shared": seeds}

@@ -4,7 +4,6 @@ import io
 import itertools
 import json
 from importlib import resources
-from pathlib import Path
 
 import jinja2
 import matplotlib.pyplot as plt
@@ -12,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from breakhis_lib.data import dataset
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import write_page
 from breakhis_lib.evaluation import calibration, decisions, figures, metrics, tables
 from breakhis_lib.model import readings
 
@@ -51,12 +50,7 @@ def write(record, path, reading=readings.DEFAULT_READING):
         data=_html(pd.DataFrame(info["data"]).T.rename_axis("magnification"), "Images, by digest"),
         settings=json.dumps(info["settings"], indent=1),
     )
-    path = Path(path)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place with --to.") from None
-    return path
+    return write_page(path, page)
 
 
 def _table4(predictions, reading):
