@@ -134,11 +134,11 @@ def predictions(found, unreadable, classes, record):
     """The probability of each label for single images, and then what could not be read, as an InputError."""
     names = ("image", *classes, "head", "the image was in")
     shown = _table(f"Probability of each label (record {record.folder}; not for clinical use)", names, names)
+    shown.caption = record.caution()
     for _, row in found.iterrows():
         image = row.file.replace("\\", "/").rsplit("/", 1)[-1]
         shown.add_row(image, *(f"{row[name]:.4f}" for name in classes), *origin(row))
     if len(found):
         _show(shown, 140)
-        output.print(record.caution())
     if unreadable:
         raise InputError("\n".join(["not predicted:", *unreadable]))
