@@ -10,12 +10,13 @@ PAGES = _config.yml _toc.yml intro.md references.bib chapters benchmarks _assets
 SYSTEM ?= $(if $(filter Darwin,$(shell uname)),macos,linux)
 KIT = $(BUILD)/kit
 FOR ?= $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+LANGUAGE ?= ko
 TIMES ?= $(BUILD)/chapters.csv
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --chapter-times $(TIMES) --nbval \
 	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg --no-loadscope-reorder
 # What takes longest goes first, so that neither of the two processes waits for the other at the end.
 LONGEST = $(addprefix tests/,test_site.py test_workers.py test_cli.py model)
-FAST = book data evaluation practice test_guide.py test_house.py test_locks.py test_page_rules.py test_pictures.py
+FAST = book data evaluation practice test_guide.py test_house.py test_locks.py test_page_rules.py test_pictures.py test_translation.py
 EXECUTE = xargs -n 1 -P 2 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
@@ -29,10 +30,10 @@ book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
-.PHONY: help env book html print sphinx lab run style fast test times format student solutions kit head lock clean
+.PHONY: help env book html print sphinx translate lab run style fast test times format student solutions kit head lock clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z% -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(KERNEL):  # kernels say that they speak over TCP, which is how they are meant to here
 	mkdir -p $(@D)
@@ -72,11 +73,28 @@ html: env  ## render the book from the outputs stored in the chapters
 print: html  ## the whole book as PDF and as ePub, from the rendered pages; a Chromium prints them
 	$(BIN)/python -m teaching.printed $(BUILD)/html $(BUILD)/print
 
+# The book's sources in a folder, for plain Sphinx.
+define SOURCES
+rm -rf $(1) && mkdir -p $(1) && cp -r $(PAGES) $(1)
+$(BIN)/jupyter-book config sphinx $(1)
+sed -i.book "s/'jupyter_book', //" $(1)/conf.py
+endef
+
 sphinx: env  ## render it without Jupyter Book, which goes no further than version 1, by plain Sphinx
-	rm -rf $(BUILD)/plain && mkdir -p $(BUILD)/plain && cp -r $(PAGES) $(BUILD)/plain
-	$(BIN)/jupyter-book config sphinx $(BUILD)/plain
-	sed -i.book "s/'jupyter_book', //" $(BUILD)/plain/conf.py
+	$(call SOURCES,$(BUILD)/plain)
 	$(BIN)/sphinx-build -q -W -n -b html $(BUILD)/plain $(BUILD)/plain/_build
+
+html-%: html  ## render it in another language as well, such as html-ko: English where nothing is translated
+	$(call SOURCES,$(BUILD)/$*)
+	$(BIN)/python -m teaching.translation render $* $(BUILD)/$*
+	rm -rf $(BUILD)/html/$*
+	$(BIN)/sphinx-build -q -W -n -b html -D language=$* -d $(BUILD)/$*/doctrees $(BUILD)/$* $(BUILD)/html/$*
+	$(BIN)/python -m teaching.translation link $* $(BUILD)/html
+	@echo "The book in $*: $(BUILD)/html/$*/index.html"
+
+translate: env  ## write what the pages say now into locale/: make translate LANGUAGE=ko PAGE=chapters/02_convolution
+	$(BIN)/python -m teaching.translation update $(LANGUAGE) $(PAGE)
+	$(BIN)/python -m teaching.translation check $(LANGUAGE)
 
 lab: env  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab chapters
@@ -92,7 +110,7 @@ style: env
 fast: style  ## style, pages and what needs no training, in two minutes
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not weights" -k "not nbval" $(addprefix tests/,$(FAST))
 
-test: style html  ## style, library, command line, every chapter's outputs compared, every built page looked at
+test: style html-ko  ## style, library, command line, every chapter's outputs compared, every built page looked at
 	$(PYTEST) $(LONGEST) chapters tests
 
 times: env  ## measure what each chapter takes, for the book's page on run time (on a quiet machine)

@@ -11,6 +11,7 @@ from importlib import metadata
 import pytest
 import yaml
 
+import breakhis_lib
 from teaching import printed
 from tests.page_rules import ROOT
 
@@ -114,3 +115,11 @@ def test_binder_gets_what_the_chapters_need():
     last = (ROOT / "postBuild").read_text(encoding="utf-8").splitlines()[-1]
     assert last == "pip install --no-deps --no-build-isolation --editable ."
     assert os.access(ROOT / "postBuild", os.X_OK)  # or Binder does not run it
+
+
+def test_the_version_to_cite_is_the_librarys():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert citation["version"] == breakhis_lib.__version__
+    assert citation["title"] == config["title"]
+    assert citation["authors"] == [{"name": config["author"]}]

@@ -6,11 +6,15 @@ import shutil
 import pytest
 from fontTools import ttLib
 
+from teaching.translation import translations
 from tests import site
 from tests.page_rules import ROOT
 from tests.site import BUILT, needs_book, needs_browser
 
 pytestmark = needs_book
+LANGUAGES = sorted(path.name for path in (ROOT / "locale").iterdir())
+TRANSLATED = [f"{language}/{name}" for language in LANGUAGES for name in translations(language)]
+SEEN = [*site.table_of_contents(), *(name for name in TRANSLATED if (BUILT / f"{name}.html").exists())]
 
 
 def test_no_page_is_missing_or_empty():
@@ -26,14 +30,16 @@ def test_no_link_leads_nowhere():
 
 
 def test_no_korean_letter_is_a_box():
-    letters = runpy.run_path(str(ROOT / "_assets" / "korean.py"))["letters"]()
+    korean = runpy.run_path(str(ROOT / "_assets" / "korean.py"))
+    pages = "".join(path.read_text(encoding="utf-8") for path in BUILT.rglob("*.html"))  # translated ones, too
+    letters = sorted({*korean["letters"](), *korean["KOREAN"].findall(pages)})
     shipped = ttLib.TTFont(BUILT / "_static" / "korean.woff").getBestCmap()
     assert len(letters) > 200
     assert [letter for letter in letters if ord(letter) not in shipped] == [], "_assets/korean.py cuts the font anew"
 
 
 @needs_browser
-@pytest.mark.parametrize("name", site.table_of_contents())
+@pytest.mark.parametrize("name", SEEN)
 def test_a_page_looks_right_without_network(name):
     assert site.seen(BUILT, [name]) == []
 
