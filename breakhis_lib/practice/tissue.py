@@ -258,18 +258,11 @@ def _settle(points, reach, priority):
     pairs = cKDTree(points).query_pairs(2 * reach.max(initial=1.0), output_type="ndarray")
     apart = np.hypot(*(points[pairs[:, 0]] - points[pairs[:, 1]]).T)
     pairs = pairs[apart < reach[pairs[:, 0]] + reach[pairs[:, 1]]]
-    waiting, kept = np.ones(len(points), bool), np.zeros(len(points), bool)
-    while waiting.any():
-        rival = np.full(len(points), -np.inf)
-        np.maximum.at(rival, pairs[:, 0], priority[pairs[:, 1]])
-        np.maximum.at(rival, pairs[:, 1], priority[pairs[:, 0]])
-        winners = waiting & (priority > rival)
-        kept |= winners
-        waiting &= ~winners
-        waiting[pairs[winners[pairs[:, 0]], 1]] = False
-        waiting[pairs[winners[pairs[:, 1]], 0]] = False
-        pairs = pairs[waiting[pairs].all(axis=1)]
-    return kept
+    pairs = np.take_along_axis(pairs, np.argsort(-priority[pairs]), axis=1)  # the stronger, the weaker
+    kept = [True] * len(points)
+    for stronger, weaker in pairs[np.argsort(-priority[pairs[:, 0]])].tolist():  # of each its stronger rivals come first
+        kept[weaker] &= not kept[stronger]
+    return np.array(kept, bool)
 
 
 def _slope(field, points):
