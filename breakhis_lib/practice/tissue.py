@@ -80,12 +80,8 @@ def _spline(table, where, axis):
     t = (where - first).astype(table.dtype)
     weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     shape = (-1, 1) if axis == 0 else (1, -1)
-    result = None
-    for k, weight in enumerate(weights):
-        taken = np.take(table, (first + k - 1) % table.shape[axis], axis=axis)
-        taken *= (weight / 6).reshape(shape)
-        result = taken if k == 0 else np.add(result, taken, out=result)
-    return result
+    taken = (np.take(table, (first + k - 1) % table.shape[axis], axis=axis) for k in range(4))
+    return sum(part * (weight / 6).reshape(shape) for part, weight in zip(taken, weights, strict=True))
 
 
 def _noise(random, scale):
