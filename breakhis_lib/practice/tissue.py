@@ -256,7 +256,7 @@ def _settle(points, reach, priority):
     pairs = pairs[apart < reach[pairs[:, 0]] + reach[pairs[:, 1]]]
     pairs = np.take_along_axis(pairs, np.argsort(-priority[pairs]), axis=1)  # the stronger, the weaker
     kept = [True] * len(points)
-    for stronger, weaker in pairs[np.argsort(-priority[pairs[:, 0]])].tolist():  # of each its stronger rivals come first
+    for stronger, weaker in pairs[np.argsort(-priority[pairs[:, 0]])].tolist():  # all that beats one comes before it
         kept[weaker] &= not kept[stronger]
     return np.array(kept, bool)
 
