@@ -12,6 +12,7 @@ is absorbed stain by stain (Beer and Lambert's law; Ruifrok and Johnston 2001), 
 its own stains, as in a laboratory.
 """
 
+import itertools
 import math
 import os
 from pathlib import Path
@@ -86,7 +87,7 @@ def slide(seed, number):
     """
     _check_whole("seed", seed, 0, 2**63 - 1)
     _check_whole("number", number, FIRST_SIMULATED, FIRST_SIMULATED + MOST_SLIDES * len(SUBTYPES) - 1)
-    subtype = list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
+    subtype = _subtype(number)
     traits = tissue_model.draw_traits(seed, _patient(number), subtype)
     tissue = tissue_model.grow(seed, number, subtype, traits)
     grain = stream(seed, number, "grain").standard_normal((4, 256, 256)).astype(np.float32)
@@ -96,6 +97,10 @@ def slide(seed, number):
     stain = _draw_stain(seed, number)
     label = "benign" if subtype in BENIGN_SUBTYPES else "malignant"
     return Slide(seed, number, subtype, label, traits, stain, tissue, grain, fibres)
+
+
+def _subtype(number):
+    return list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
 
 
 def _patient(number):
@@ -308,19 +313,15 @@ def make(
             _check_choice(name, value, known)
     workers = min(2, os.cpu_count() or 1) if workers is None else workers
     _check_whole("workers", workers, 1, 64)
-    numbers = [
-        FIRST_SIMULATED + turn * len(SUBTYPES) + place
-        for turn in range(slides_per_subtype)
-        for place, subtype in enumerate(SUBTYPES)
-        if subtype in subtypes
-    ]
-    folder = Path(folder)
-    jobs = [(folder, seed, number, magnifications, images_per_magnification) for number in numbers]
+    numbers = range(FIRST_SIMULATED, FIRST_SIMULATED + slides_per_subtype * len(SUBTYPES))
+    numbers = [number for number in numbers if _subtype(number) in subtypes]
+    folder, write = Path(folder), joblib.delayed(_make_slide)
+    jobs = [write(folder, seed, number, magnifications, images_per_magnification) for number in numbers]
     each = len(magnifications) * images_per_magnification
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_other_images(folder)
-        made = joblib.Parallel(min(workers, len(jobs)), return_as="generator")(map(joblib.delayed(_make_slide), jobs))
+        made = joblib.Parallel(min(workers, len(jobs)), return_as="generator")(jobs)
         for done, _ in enumerate(made, start=1):
             if progress is not None:
                 progress(done * each, len(jobs) * each)
@@ -339,23 +340,19 @@ def _refuse_other_images(folder):
             path.unlink()  # drawn by an earlier version, which knew no second slide of a patient
 
 
-def _make_slide(job):
+def _make_slide(folder, seed, number, magnifications, images):
     """Write the images of one slide that are not there yet."""
-    folder, seed, number, magnifications, images = job
-    wanted = [
-        (image_path(folder, number, magnification, sequence), magnification, sequence)
-        for magnification in magnifications
-        for sequence in range(1, images + 1)
-    ]
-    missing = [one for one in wanted if not _is_complete(one[0], seed)]
-    made = slide(seed, number) if missing else None
-    for path, magnification, sequence in missing:
-        _write(path, render(made, magnification, sequence), seed)
+    made = None
+    for magnification, sequence in itertools.product(magnifications, range(1, images + 1)):
+        path = image_path(folder, number, magnification, sequence)
+        if not _is_complete(path, seed):
+            made = made or slide(seed, number)
+            _write(path, render(made, magnification, sequence), seed)
 
 
 def image_path(folder, number, magnification, sequence):
     """Path of one image below `folder`, in BreakHis' layout; the year of a simulated slide is 00."""
-    subtype = list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
+    subtype = _subtype(number)
     side, slide = "B" if subtype in BENIGN_SUBTYPES else "M", f"{_patient(number)}{'B' * (_patient(number) != number)}"
     return Path(folder) / dataset.official_path(f"SOB_{side}_{subtype}-00-{slide}-{magnification}-{sequence:03d}.png")
 
