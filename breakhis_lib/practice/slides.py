@@ -37,6 +37,7 @@ MOST_SLIDES = 100
 SISTERS = 3  # of so many slides of a subtype the first and the last are of one patient
 GRAIN_SIZES = (2.6, 0.6, 45.0, 9.0)  # micrometres: outlines, chromatin, unevenness, waves of the fibres
 HABITS = tissue_model.numbers_of("habits.csv")  # habit of a stain or a camera: (least, most), drawn in this order
+BLOOD = (0.08, 0.85, 0.55)  # absorbance of red, green and blue
 MODEL = "breakhis_lib.practice, model 1"
 DESCRIPTION = (
     "Simulated image, made by a computer program from random numbers for teaching. "
@@ -48,10 +49,8 @@ class Stain(NamedTuple):
     """How one slide was stained, lit and photographed; drawn without regard to the class."""
 
     colours: np.ndarray  # (3, 3): absorbance of red, green, blue by haematoxylin, eosin and blood
-    haematoxylin: float  # strengths, as natural absorbance
-    eosin: float
     white: np.ndarray  # (3,): colour of empty glass, 0 to 1
-    habits: dict  # texture, focus and camera: floats by name
+    habits: dict  # strengths, texture, focus and camera: floats by name
 
 
 class Slide(NamedTuple):
@@ -111,18 +110,14 @@ def _patient(number):
 
 def _draw_stain(seed, number):
     random = stream(seed, number, "stain")
-
-    def between(least, most):
-        return least + (most - least) * random.random()
-
-    haematoxylin = np.array([between(0.56, 0.76), between(0.60, 0.78), between(0.22, 0.42)])
-    eosin = np.array([between(0.04, 0.2), between(0.85, 0.98), between(0.22, 0.6)])
-    colours = np.array([haematoxylin, eosin, [0.08, 0.85, 0.55]])
+    habits = {name: least + (most - least) * random.random() for name, (least, most) in HABITS.items()}
+    haematoxylin, eosin, glass = (
+        np.array([habits[f"{what}_{colour}"] for colour in ("red", "green", "blue")])
+        for what in ("haematoxylin", "eosin", "glass")
+    )
+    colours = np.array([haematoxylin, eosin, BLOOD])
     colours /= np.sqrt((colours**2).sum(axis=1, keepdims=True))
-    brightness = between(0.86, 0.98)
-    white = brightness * np.array([between(0.94, 1.0), between(0.95, 1.01), between(0.92, 1.0)])
-    habits = {name: between(*range_) for name, range_ in HABITS.items()}
-    return Stain(colours, between(0.85, 1.45), between(0.38, 0.85), white, habits)
+    return Stain(colours, habits["brightness"] * glass, habits)
 
 
 def visible_nuclei(slide, magnification, sequence):
@@ -168,7 +163,7 @@ def _edge(distance, softness):
 
 def _absorbance(slide, rows, columns):
     """Haematoxylin, eosin and blood at each pixel: an array (height, width, 3) of natural absorbances."""
-    stain, tissue, habits = slide.stain, slide.tissue, slide.stain.habits
+    tissue, habits = slide.tissue, slide.stain.habits
     rough, fine, slow, crimp = (
         interpolate(table, rows / scale, columns / scale) / 0.479
         for table, scale in zip(slide.grain, GRAIN_SIZES, strict=True)
@@ -200,7 +195,7 @@ def _absorbance(slide, rows, columns):
     nuclei, cover, blood = _draw_nuclei(tissue.nuclei, rows, columns, rough, fine)
     haematoxylin = np.maximum(haematoxylin, nuclei)
     eosin *= 1 - 0.55 * cover
-    layers = np.stack([stain.haematoxylin * haematoxylin, stain.eosin * eosin, 0.9 * blood], axis=-1)
+    layers = np.stack([habits["haematoxylin"] * haematoxylin, habits["eosin"] * eosin, 0.9 * blood], axis=-1)
     return np.maximum(layers, 0) * (1 + habits["thickness"] * slow)[..., None]
 
 
