@@ -121,13 +121,13 @@ def _acini(random, spacing, fill, gap, lumen):
     return body, np.minimum(hole - nearest - 1.0, body - 6.0)
 
 
-def _adenosis(random, traits, across):
+def _adenosis(random, across):
     body, lumen = _acini(random, 33 + 8 * random.random(), 0.5, 1.5, 0.14)
     lobule = _signed(_noise(random, 120) + 0.2 * _noise(random, 30) > -0.35)
     return np.minimum(body, lobule), np.minimum(lumen, lobule - 8), None
 
 
-def _tubular(random, traits, across):
+def _tubular(random, across):
     body, lumen = _acini(random, 44 + 12 * random.random(), 0.6, 1.2 + 2 * random.random(), 0.2)
     return body, lumen, None
 
@@ -139,17 +139,17 @@ def _ducts(random, scale, slit, wall, share):
     return np.minimum(slit + wall - line, present), np.minimum(slit - line, present - wall)
 
 
-def _fibroadenoma(random, traits, across):
+def _fibroadenoma(random, across):
     slit = np.clip(2.0 + 2.5 * _noise(random, 50), 0.3, 10)
     return *_ducts(random, 95, slit, 9 + 4 * random.random(), -0.1), None
 
 
-def _phyllodes(random, traits, across):
+def _phyllodes(random, across):
     slit = np.clip(9 + 9 * _noise(random, 70), 1, 40)
     return *_ducts(random, 150, slit, 9 + 5 * random.random(), -0.5), None
 
 
-def _ductal(random, traits, across):
+def _ductal(random, across):
     scale = 38 + 26 * random.random()
     nests = _signed(
         _noise(random, scale) + 0.45 * _noise(random, scale / 2.5) + 0.15 * _noise(random, 7)
@@ -158,14 +158,14 @@ def _ductal(random, traits, across):
     return nests, np.minimum(_signed(_noise(random, 24) > 1.5 + 0.8 * random.random()), nests - 9), None
 
 
-def _lobular(random, traits, across):
+def _lobular(random, across):
     period = 20 + 12 * random.random()
     row = np.abs((across / period + 0.35 * _noise(random, 35)) % 1 - 0.5) * period
     rows = np.minimum(4.6 - row, _signed(_noise(random, 28) > -0.15))
     return np.maximum(rows, _signed(_noise(random, 45) > 2.0)), np.full_like(rows, -50.0), None
 
 
-def _mucinous(random, traits, across):
+def _mucinous(random, across):
     spacing = 90 + 50 * random.random()
     nearest, second, index, count = _cells(random, spacing, 0.13 * spacing)
     size = (0.15 + 0.4 * random.random(count))[index] * spacing
@@ -176,7 +176,7 @@ def _mucinous(random, traits, across):
     return clusters, lumen, np.maximum(lakes, clusters + 4)
 
 
-def _papillary(random, traits, across):
+def _papillary(random, across):
     line = _lines(random, 40 + 18 * random.random())
     core = np.clip(4 + 3.5 * _noise(random, 45), 1.0, 16)
     wall = np.clip(16 + 6 * random.random() + 5 * _noise(random, 35), 8, 34)
@@ -212,7 +212,7 @@ def grow(seed, number, subtype, traits):
     """Lay out one tissue of WIDTH x HEIGHT micrometres; returns a Tissue."""
     random = stream(seed, number, "architecture")
     across, along = _fibre_coordinates(random)
-    epithelium, lumen, mucin = ARCHITECTURE[subtype](random, traits, across)
+    epithelium, lumen, mucin = ARCHITECTURE[subtype](random, across)
     mucin = np.full_like(epithelium, -50.0) if mucin is None else mucin
     space, vessels = _spaces(random, epithelium)
     outside = np.minimum(np.maximum(epithelium, mucin), 0)
