@@ -79,12 +79,10 @@ def _unpack_members(archive, half, progress):
                 for member in tar:
                     _check_member(member, archive)
                     tar.extract(member, half, filter="data")
-                    if progress is not None:
-                        progress(file.tell(), size)
+                    progress(file.tell(), size)
             while stream.read(CHUNK):  # to the end, where gzip keeps its checksum
                 pass
-            if progress is not None:
-                progress(size, size)
+            progress(size, size)
         except DamagedArchiveError:
             raise
         except tarfile.FilterError as error:

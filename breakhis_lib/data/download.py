@@ -29,7 +29,11 @@ class _InterruptedError(Exception):
     """A transfer that ended early; trying again may help."""
 
 
-def fetch(folder, url=OFFICIAL_URL, progress=None, archive=None, unpacked=None, attempts=4, pause=1.0):
+def _untold(done, total):
+    """Whom nothing needs to be told."""
+
+
+def fetch(folder, url=OFFICIAL_URL, progress=_untold, archive=None, unpacked=_untold, attempts=4, pause=1.0):
     """Make sure that BreakHis is in a folder: found there, unpacked, or downloaded and unpacked.
 
     folder: where BreaKHis_v1/ goes; made if absent. url: the archive's address. progress: called as
@@ -128,8 +132,7 @@ def _transfer(session, url, part, progress):
             for piece in response.raw.stream(CHUNK, decode_content=False):
                 stream.write(piece)
                 done += len(piece)
-                if progress is not None:
-                    progress(done, total)
+                progress(done, total)
     if total is not None and done != total:
         raise _InterruptedError(f"{done:,} of {total:,} bytes came")
 

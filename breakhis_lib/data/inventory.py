@@ -49,7 +49,7 @@ class _Look(NamedTuple):
     digest: str = ""
 
 
-def inspect(folder, progress=None):
+def inspect(folder, progress=lambda done, total: None):
     """Look at every image of a folder.
 
     folder: BreakHis in its own layout at any depth, practice slides, or one sub-folder a class.
@@ -135,8 +135,7 @@ def _look_at_all(paths, progress):
     try:
         for look in pool.map(_look, paths):
             looks.append(look)
-            if progress is not None:
-                progress(len(looks), len(paths))
+            progress(len(looks), len(paths))
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupted call stops now, not after thousands of images
     return looks

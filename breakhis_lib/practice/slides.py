@@ -285,7 +285,7 @@ def make(
     magnifications=MAGNIFICATIONS,
     subtypes=tuple(SUBTYPES),
     workers=None,
-    progress=None,
+    progress=lambda done, total: None,
 ):
     """Write simulated slides as PNG files of 700 x 460 pixels, in BreakHis' own layout.
 
@@ -318,8 +318,7 @@ def make(
         _refuse_other_images(folder)
         made = joblib.Parallel(min(workers, len(jobs)), return_as="generator")(jobs)
         for done, _ in enumerate(made, start=1):
-            if progress is not None:
-                progress(done * each, len(jobs) * each)
+            progress(done * each, len(jobs) * each)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{folder} cannot be written: {reason}; name another folder or make room.") from error
