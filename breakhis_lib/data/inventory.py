@@ -4,7 +4,6 @@
 all that was found. Nothing is changed and nothing is printed.
 """
 
-import csv
 import hashlib
 import os
 import re
@@ -20,8 +19,8 @@ from breakhis_lib.data.dataset import TWIN_SLIDE
 from breakhis_lib.errors import InputError
 
 COLUMNS = ["file", "path", "kind", "group", "detail"]
-with resources.files(__package__).joinpath("findings.csv").open(encoding="utf-8") as _stream:
-    KINDS = dict(list(csv.reader(_stream))[1:])  # kind of finding: its meaning, in the order in which they are told
+# Kind of finding: its meaning, in the order in which they are told.
+KINDS = pd.read_csv(resources.files(__package__) / "findings.csv", index_col="kind").meaning.to_dict()
 SIZE = (700, 460)  # width and height in pixels (the data set's own page)
 OTHER_SIZES = {("PC", "14", "12465"): (700, 456)}  # the one slide that differs
 MODES = {"1": "black and white", "L": "grey", "P": "a palette", "CMYK": "CMYK", "RGBA": "RGB with alpha"}
