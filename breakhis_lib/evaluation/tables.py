@@ -13,7 +13,7 @@ from breakhis_lib.evaluation import decisions, metrics, records
 from breakhis_lib.model import readings
 
 BESIDE = {"balanced": "balanced accuracy", "AUC": "AUC", "whole slides": "slides decided correctly"}  # accuracy
-COUNTS = ["runs", "images", "slides"]
+COUNTS = {"runs": "seed", "images": "file", "slides": "slide"}  # what is counted, by the column that tells it apart
 SETTINGS = {**readings.Settings()._asdict(), "pooled": False}  # of records made before there was a choice
 
 
@@ -163,7 +163,7 @@ def against_default(folders, default, reading=readings.DEFAULT_READING):
             row = {"change": change or record.folder.name, "magnification": key[0], "protocol": key[1]}
             rows.append({**row, **_apart(group, same)})
     index = ["change", "magnification", "protocol"]
-    columns = ["validation", "test", "low", "high", "runs", "images", "slides"]
+    columns = ["validation", "test", "low", "high", *COUNTS]
     return pd.DataFrame(rows, columns=[*index, *columns]).set_index(index)
 
 
@@ -192,13 +192,8 @@ def _apart(first, second):
     )
     right = [metrics.is_correct(rows).groupby(rows.seed).mean().mean() for rows in held_out]
     apart = 100 * metrics.paired_difference(*tested, unit=unit_of(tested[0]))
-    counts = {name: tested[0][column].nunique() for name, column in (("images", "file"), ("slides", "slide"))}
-    return {
-        "validation": 100 * (right[0] - right[1]),
-        **apart.rename({"difference": "test"}),
-        "runs": tested[0].seed.nunique(),
-        **counts,
-    }
+    counts = {name: tested[0][column].nunique() for name, column in COUNTS.items()}
+    return {"validation": 100 * (right[0] - right[1]), **apart.rename({"difference": "test"}), **counts}
 
 
 def _plain(value):
