@@ -45,11 +45,6 @@ def _majority(tested):
     return 100 * metrics.majority_share(tested.drop_duplicates("file").label)
 
 
-def _printed(predictions):
-    """The paper's Table 4, where the predictions are of BreakHis' images or of practice slides."""
-    return paper.table4() if set(predictions.magnification) <= set(MAGNIFICATIONS) else pd.Series(dtype=float)
-
-
 def table4(predictions, reading=readings.DEFAULT_READING):
     """The paper's Table 4 beside a record's test accuracy, by protocol.
 
@@ -60,7 +55,8 @@ def table4(predictions, reading=readings.DEFAULT_READING):
     InputError where there is no run of that reading.
     """
     tested = of_reading(predictions[predictions.set == "test"], reading)
-    printed, rows = _printed(tested), []
+    like_breakhis, rows = set(tested.magnification) <= set(MAGNIFICATIONS), []  # its images, or practice slides
+    printed = paper.table4() if like_breakhis else pd.Series(dtype=float)
     for magnification in sorted({*printed.index, *tested.magnification}):
         row = {"magnification": magnification, "paper": printed.get(magnification)}
         there = tested[tested.magnification == magnification]
