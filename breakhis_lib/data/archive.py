@@ -9,9 +9,7 @@ import gzip
 import shutil
 import tarfile
 import zlib
-from pathlib import Path, PurePosixPath, PureWindowsPath
-
-import filelock
+from pathlib import PurePosixPath, PureWindowsPath
 
 from breakhis_lib.data import dataset
 from breakhis_lib.errors import InputError
@@ -35,37 +33,6 @@ class _StrictHeader(tarfile.TarInfo):
             raise tarfile.ReadError(f"no end mark, but {error}") from None
 
 
-def extract(archive, folder, progress=None):
-    """Unpack an archive that the user brought: a .tar.gz or .tar with BreakHis' images.
-
-    archive: the file, which is left as it is. folder: where BreaKHis_v1/ goes; made if absent.
-    progress: called as progress(bytes of the archive done, bytes in all).
-    Returns the folder to scan. Raises InputError when the archive is missing, damaged, of another kind,
-    holds no BreakHis image, or has a member that is unsafe to write; or when BreaKHis_v1/ is there already.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock(folder):
-            check_place(folder / NAME)
-            return unpack(Path(archive), folder, progress)
-    except OSError as error:
-        raise disk_error(error, folder) from None
-
-
-def lock(folder):
-    """A lock on a folder that BreakHis goes to: a second call waits, then finds the images."""
-    return filelock.FileLock(folder / f".{NAME}.lock")
-
-
-def disk_error(error, folder):
-    """An InputError for what the operating system refused: a full disk, missing permissions."""
-    return InputError(
-        f"{error.filename or folder} cannot be used: {error.strerror or error}; "
-        "make room, change its permissions, or name another folder."
-    )
-
-
 def check_place(target):
     """Refuse early, rather than after 4 GB, when something else bears the final name."""
     if target.is_dir() and not any(target.iterdir()):
@@ -78,10 +45,12 @@ def check_place(target):
 
 
 def unpack(archive, folder, progress):
-    """Unpack into a hidden folder beside the final one, and rename it when all is there.
+    """Unpack a .tar.gz or .tar into a hidden folder beside the final one, and rename it when all is there.
 
-    Arguments, returns and errors as `extract`, which also takes the lock that this needs; an archive that
-    will never unpack raises DamagedArchiveError.
+    archive: the file, which is left as it is. folder: where BreaKHis_v1/ goes, locked by the caller. progress: called
+    as progress(bytes of the archive done, bytes in all).
+    Returns the folder to scan. Raises InputError when the archive is missing; DamagedArchiveError when it will never
+    unpack: damaged, of another kind, without a BreakHis image, or with a member that is unsafe to write.
     """
     if not archive.is_file():
         raise InputError(f"{archive} is no file; expected BreakHis' archive, {NAME}.tar.gz.")
@@ -110,12 +79,10 @@ def _unpack_members(archive, half, progress):
                 for member in tar:
                     _check_member(member, archive)
                     tar.extract(member, half, filter="data")
-                    if progress is not None:
-                        progress(file.tell(), size)
+                    progress(file.tell(), size)
             while stream.read(CHUNK):  # to the end, where gzip keeps its checksum
                 pass
-            if progress is not None:
-                progress(size, size)
+            progress(size, size)
         except DamagedArchiveError:
             raise
         except tarfile.FilterError as error:

@@ -6,7 +6,6 @@ name says everything; and any folder with one sub-folder a class, the way to oth
 Source of the grammar: BreakHis' official names (Spanhol et al. 2016, doi 10.1109/TBME.2015.2496264).
 """
 
-import functools
 import hashlib
 import lzma
 import os
@@ -86,18 +85,13 @@ def official_path(name):
     return top / SUBTYPES[field["subtype"]] / slide / f"{field['magnification']}X" / name
 
 
-@functools.cache
-def _official_names():
-    packed = resources.files(__package__).joinpath("official_names.txt.xz").read_bytes()
-    return tuple(lzma.decompress(packed).decode().split())
-
-
 def official():
     """All 7,909 official BreakHis images, by name alone.
 
     Returns fields without the column path. Source: two independent public lists that agree.
     """
-    return pd.DataFrame([parse_name(name) for name in _official_names()])
+    packed = resources.files(__package__).joinpath("official_names.txt.xz").read_bytes()
+    return pd.DataFrame([parse_name(name) for name in lzma.decompress(packed).decode().split()])
 
 
 def count(fields):
@@ -230,8 +224,7 @@ def add_digests(fields):
 
     def of_file(path):
         try:
-            with open(path, "rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            return hashlib.sha256(Path(path).read_bytes()).hexdigest()
         except OSError:
             return None
 

@@ -13,14 +13,14 @@ import shutil
 import time
 from pathlib import Path
 
+import filelock
 import requests
 import urllib3
 
 from breakhis_lib.data import dataset
-from breakhis_lib.data.archive import CHUNK, NAME, DamagedArchiveError, check_place, disk_error, extract, lock, unpack
+from breakhis_lib.data.archive import CHUNK, NAME, DamagedArchiveError, check_place, unpack
 from breakhis_lib.errors import InputError
 
-__all__ = ["OFFICIAL_URL", "extract", "fetch"]
 OFFICIAL_URL = "http://www.inf.ufpr.br/vri/databases/BreaKHis_v1.tar.gz"
 TIMEOUT = (10, 60)  # seconds to connect, and of silence
 
@@ -29,13 +29,17 @@ class _InterruptedError(Exception):
     """A transfer that ended early; trying again may help."""
 
 
-def fetch(folder, url=OFFICIAL_URL, progress=None, archive=None, unpacked=None, attempts=4, pause=1.0):
+def _untold(done, total):
+    """Whom nothing needs to be told."""
+
+
+def fetch(folder, url=OFFICIAL_URL, progress=_untold, archive=None, unpacked=_untold, attempts=4, pause=1.0):
     """Make sure that BreakHis is in a folder: found there, unpacked, or downloaded and unpacked.
 
     folder: where BreaKHis_v1/ goes; made if absent. url: the archive's address. progress: called as
-    progress(bytes done, bytes in all or None) while downloading. archive: an archive brought by hand;
-    nothing is downloaded then, nor when BreaKHis_v1.tar.gz lies in the folder. unpacked: called as
-    unpacked(bytes of the archive done, bytes in all). attempts: how often in a row a download may fail
+    progress(bytes done, bytes in all or None) while downloading. archive: an archive brought by hand, a .tar.gz or
+    .tar, which is left as it is; nothing is downloaded then, nor when BreaKHis_v1.tar.gz lies in the folder. unpacked:
+    called as unpacked(bytes of the archive done, bytes in all). attempts: how often in a row a download may fail
     without a byte gained; between failures it waits `pause` seconds, then twice that, and so on.
     Returns the folder to scan; the archive is kept. Whether all 7,909 images are there and sound is for
     `inventory.inspect` to say.
@@ -46,7 +50,7 @@ def fetch(folder, url=OFFICIAL_URL, progress=None, archive=None, unpacked=None, 
     own = folder / f"{NAME}.tar.gz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with lock(folder):
+        with filelock.FileLock(folder / f".{NAME}.lock"):  # a second call waits, then finds the images
             there = _already_there(folder)
             if there is not None:
                 return there
@@ -57,7 +61,10 @@ def fetch(folder, url=OFFICIAL_URL, progress=None, archive=None, unpacked=None, 
                 _download(url, own, progress, attempts, pause)
             return _unpack_own(own, folder, unpacked, url)
     except OSError as error:
-        raise disk_error(error, folder) from None
+        raise InputError(
+            f"{error.filename or folder} cannot be used: {error.strerror or error}; "
+            "make room, change its permissions, or name another folder."
+        ) from None
 
 
 def _by_hand(url, own):
@@ -125,8 +132,7 @@ def _transfer(session, url, part, progress):
             for piece in response.raw.stream(CHUNK, decode_content=False):
                 stream.write(piece)
                 done += len(piece)
-                if progress is not None:
-                    progress(done, total)
+                progress(done, total)
     if total is not None and done != total:
         raise _InterruptedError(f"{done:,} of {total:,} bytes came")
 

@@ -16,10 +16,16 @@ def check_fields(fields, *columns):
         raise InputError(f"the fields' index holds {twice} twice; join tables with pd.concat(..., ignore_index=True).")
 
 
-def check_sets(fields, sets):
-    """Raise InputError unless `sets` has the index of the fields, as what `splits.draw` returns."""
+def check_training(inputs, fields, sets):
+    """Raise InputError unless the fields are sound, `sets` has their index, and each has one of the inputs.
+
+    inputs: what a classifier sees. fields: as for `check_fields`. sets: what `splits.draw` returns.
+    """
+    check_fields(fields)
     if not isinstance(sets, pd.Series) or not sets.index.equals(fields.index):
         raise InputError("the sets are not indexed like the fields; draw them with splits.draw from these fields.")
+    if len(inputs) != len(fields):
+        raise InputError(f"{len(inputs)} features do not belong to {len(fields)} fields; extract them anew.")
 
 
 def check_predictions(predictions, *columns):

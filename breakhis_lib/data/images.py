@@ -109,11 +109,9 @@ def read_image(path):
 def _to_8_bits(values):
     """Grey levels of any depth as uint8; levels below zero are black."""
     highest = float(values.max())
-    white = (
-        1.0
-        if highest <= 1 and values.dtype.kind == "f"
-        else next((2.0**depth - 1 for depth in DEPTHS if highest < 2**depth), highest)
-    )
+    white = next((2.0**depth - 1 for depth in DEPTHS if highest < 2**depth), highest)
+    if highest <= 1 and values.dtype.kind == "f":
+        white = 1.0
     return np.clip(np.rint(values / white * 255), 0, 255).astype(np.uint8)
 
 

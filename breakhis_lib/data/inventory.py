@@ -4,7 +4,6 @@
 all that was found. Nothing is changed and nothing is printed.
 """
 
-import csv
 import hashlib
 import os
 import re
@@ -20,8 +19,8 @@ from breakhis_lib.data.dataset import TWIN_SLIDE
 from breakhis_lib.errors import InputError
 
 COLUMNS = ["file", "path", "kind", "group", "detail"]
-with resources.files(__package__).joinpath("findings.csv").open(encoding="utf-8") as _stream:
-    KINDS = dict(list(csv.reader(_stream))[1:])  # kind of finding: its meaning, in the order in which they are told
+# Kind of finding: its meaning, in the order in which they are told.
+KINDS = pd.read_csv(resources.files(__package__) / "findings.csv", index_col="kind").meaning.to_dict()
 SIZE = (700, 460)  # width and height in pixels (the data set's own page)
 OTHER_SIZES = {("PC", "14", "12465"): (700, 456)}  # the one slide that differs
 MODES = {"1": "black and white", "L": "grey", "P": "a palette", "CMYK": "CMYK", "RGBA": "RGB with alpha"}
@@ -49,7 +48,7 @@ class _Look(NamedTuple):
     digest: str = ""
 
 
-def inspect(folder, progress=None):
+def inspect(folder, progress=lambda done, total: None):
     """Look at every image of a folder.
 
     folder: BreakHis in its own layout at any depth, practice slides, or one sub-folder a class.
@@ -59,19 +58,27 @@ def inspect(folder, progress=None):
     Raises InputError when the folder is missing, cannot be read, or holds no image.
     """
     folder, rows = Path(folder), []
-    found = dataset.walk(
-        folder, unreadable=lambda error: rows.append(_row(Path(error.filename), "unreadable", _why_not_listed(error)))
-    )
-    paths = [path for path in found if path.suffix.lower() in images.EXTENSIONS]
+
+    def closed(error):
+        why = f"is a folder that cannot be listed ({error.strerror}); the images in it were not seen"
+        rows.append(_row(Path(error.filename), "unreadable", why))
+
+    paths = [path for path in dataset.walk(folder, closed) if path.suffix.lower() in images.EXTENSIONS]
     named = [path for path in folder.rglob("*") if path.suffix.lower() in images.EXTENSIONS and path.is_dir()]
     rows += [_row(path, "unreadable", "is a folder, not an image") for path in named]
     if not paths and not rows:
         raise InputError(f"{folder} holds no image; expected PNG, JPEG or TIFF files in it or below it.")
     names = {path: dataset.parse_name(path.name) for path in paths}
-    layout = _layout(names.values())
-    looks = _look_at_all(paths, progress)
-    for look in looks:
-        rows += _content_findings(look)
+    simulated = [dataset.is_simulated(name) for name in names.values() if name]
+    layout = "classes" if not simulated else "simulated" if all(simulated) else "breakhis"
+    looks, pool = [], ThreadPoolExecutor(min(4, os.cpu_count() or 1))  # decoding and hashing leave Python's lock
+    try:
+        for look in pool.map(_look, paths):
+            looks.append(look)
+            rows += _content_findings(look)
+            progress(len(looks), len(paths))
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted call stops now, not after thousands of images
     counts = {"images": len(paths), "readable": sum(not look.trouble for look in looks)}
     if layout == "classes":
         rows += _what_run_would_say(folder)
@@ -84,7 +91,8 @@ def inspect(folder, progress=None):
     if layout == "breakhis":
         official, present = set(dataset.official().file), {path.with_suffix(".png").name for path in paths}
         counts |= {"official": len(official), "official_present": len(official & present)}
-        rows += [_row(None, "missing", f"expected as {_where(file)}", file) for file in sorted(official - present)]
+        for file in sorted(official - present):
+            rows.append(_row(None, "missing", f"expected as {dataset.official_path(file).as_posix()}", file))
     findings = pd.DataFrame(rows, columns=COLUMNS)
     if layout == "classes":
         findings["file"] = [folders.plain(Path(path).relative_to(folder).as_posix()) for path in findings.path]
@@ -113,33 +121,6 @@ def pixel_digest(pixels):
 def _row(path, kind, detail, file=None, group=0):
     path_text = "" if path is None else str(path)
     return {"file": file or path.name, "path": path_text, "kind": kind, "group": group, "detail": detail}
-
-
-def _where(file):
-    return dataset.official_path(file).as_posix()
-
-
-def _why_not_listed(error):
-    return f"is a folder that cannot be listed ({error.strerror}); the images in it were not seen"
-
-
-def _layout(names):
-    simulated = [dataset.is_simulated(name) for name in names if name]
-    return "classes" if not simulated else "simulated" if all(simulated) else "breakhis"
-
-
-def _look_at_all(paths, progress):
-    """Decode all images, a few at a time, so that no more than that many are in memory."""
-    looks = []
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))  # decoding and hashing leave Python's lock
-    try:
-        for look in pool.map(_look, paths):
-            looks.append(look)
-            if progress is not None:
-                progress(len(looks), len(paths))
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted call stops now, not after thousands of images
-    return looks
 
 
 def _look(path):
@@ -180,6 +161,10 @@ def _content_findings(look):
     return rows
 
 
+# A folder that says something about its images: a class, subtype, slide or magnification.
+_FOLDER = re.compile("|".join([*dataset.CLASSES, *dataset.SUBTYPES.values(), r"SOB_.+", r"(?:40|100|200|400)X"]), re.I)
+
+
 def _name_findings(folder, looks, names, layout):
     """What contradicts the names, in BreakHis' layout: size, folder, and names that should not be there."""
     rows, official, first = [], set(dataset.official().file), {}
@@ -195,9 +180,12 @@ def _name_findings(folder, looks, names, layout):
             continue
         if layout == "simulated" and not look.trouble and not look.marked:
             rows.append(_row(path, "unmarked", KINDS["unmarked"]))
-        wrong = _contradictions(path.relative_to(folder).parts[:-1], path.name)
+        place = dataset.official_path(path.name)
+        right = {part.lower() for part in place.parts}
+        told = filter(_FOLDER.fullmatch, path.relative_to(folder).parts[:-1])
+        wrong = [part for part in told if part.lower() not in right]
         if wrong:
-            rows.append(_row(path, "place", f"lies in {', '.join(wrong)}; expected as {_where(path.name)}"))
+            rows.append(_row(path, "place", f"lies in {', '.join(wrong)}; expected as {place.as_posix()}"))
         expected = OTHER_SIZES.get((name["subtype"], name["year"], name["slide"]), SIZE)
         if not look.trouble and look.size != expected:
             sizes = "x".join(map(str, look.size)), "x".join(map(str, expected))
@@ -205,15 +193,6 @@ def _name_findings(folder, looks, names, layout):
         if first.setdefault(path.stem, path) != path:
             rows.append(_row(path, "repeated", f"is there also as {first[path.stem]}"))
     return rows
-
-
-_FOLDER = re.compile("|".join([*dataset.CLASSES, *dataset.SUBTYPES.values(), r"SOB_.+", r"(?:40|100|200|400)X"]), re.I)
-
-
-def _contradictions(folders, file):
-    """Those folders that say something about an image, a class, subtype, slide or magnification, but not this one."""
-    expected = {part.lower() for part in dataset.official_path(file).parts}
-    return [part for part in folders if _FOLDER.fullmatch(part) and part.lower() not in expected]
 
 
 def _twin(file):

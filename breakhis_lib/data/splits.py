@@ -108,9 +108,7 @@ def official_folds():
 
     Source: three public copies of BreakHis' fold lists, which agree line for line.
     """
-    path = resources.files(__package__).joinpath("official_folds.csv")
-    with path.open(encoding="utf-8") as stream:
-        return pd.read_csv(stream, dtype={"slide": str, "year": str})
+    return pd.read_csv(resources.files(__package__) / "official_folds.csv", dtype={"slide": str, "year": str})
 
 
 def _official_test(fields, seed):

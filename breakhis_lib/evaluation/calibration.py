@@ -103,10 +103,8 @@ def summary(predictions):
         row = {"temperature": found}
         p_test = positive_probability(test)
         for name, p in (("", p_test), (" scaled", apply_temperature(p_test, found))):
-            row |= {
-                f"Brier{name}": brier(test.label, p),
-                f"expected error{name}": expected_calibration_error(test.label, p),
-            }
+            row[f"Brier{name}"] = brier(test.label, p)
+            row[f"expected error{name}"] = expected_calibration_error(test.label, p)
             row[f"by chance{name}"] = ece_by_chance(p)
         rows[seed] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")

@@ -87,8 +87,7 @@ class _SeedRows:
 
 def _share(right, weights):
     """Weighted share of `right` for each row of weights; nan where nothing weighs."""
-    with np.errstate(invalid="ignore"):
-        return (weights @ right) / weights.sum(axis=1)
+    return (weights @ right) / weights.sum(axis=1)
 
 
 def _ranked(run, weights):
@@ -102,39 +101,31 @@ def _ranked(run, weights):
 def _auc(run, weights):
     malignant, benign = _ranked(run, weights)
     above = malignant.cumsum(axis=1) - malignant / 2  # a tie counts half
-    with np.errstate(invalid="ignore"):
-        return (above * benign).sum(axis=1) / (malignant.sum(axis=1) * benign.sum(axis=1))
+    return (above * benign).sum(axis=1) / (malignant.sum(axis=1) * benign.sum(axis=1))
 
 
 def _average_precision(run, weights):
     malignant, benign = _ranked(run, weights)
-    with np.errstate(invalid="ignore"):
-        precision = malignant.cumsum(axis=1) / (malignant + benign).cumsum(axis=1)
-        return np.nansum(malignant * precision, axis=1) / malignant.sum(axis=1)
+    precision = malignant.cumsum(axis=1) / (malignant + benign).cumsum(axis=1)
+    return np.nansum(malignant * precision, axis=1) / malignant.sum(axis=1)
 
 
-def _of_class(run, weights, name):
-    return _share(run.correct[run.label == name], weights[:, run.label == name])
-
-
-def _precision(run, weights):
-    return _share(run.correct[run.called == 1], weights[:, run.called == 1])
+def _among(run, weights, chosen):
+    return _share(run.correct[chosen], weights[:, chosen])
 
 
 def _f1(run, weights):
-    right = weights @ (run.correct * run.label)
-    with np.errstate(invalid="ignore"):
-        return 2 * right / (weights @ (run.called == 1) + weights @ (run.label == 1))
+    return 2 * (weights @ (run.correct * run.label)) / (weights @ (run.called + run.label))
 
 
 MEASURES = {  # each from (a _SeedRows, weights of its images, weights of its slides) to one number a row of weights
     "accuracy": lambda run, images, slides: _share(run.correct, images),
     "balanced accuracy": lambda run, images, slides: np.mean(
-        [_of_class(run, images, name) for name in np.unique(run.label)], axis=0
+        [_among(run, images, run.label == name) for name in np.unique(run.label)], axis=0
     ),
-    "sensitivity": lambda run, images, slides: _of_class(run, images, 1),
-    "specificity": lambda run, images, slides: _of_class(run, images, 0),
-    "precision": lambda run, images, slides: _precision(run, images),
+    "sensitivity": lambda run, images, slides: _among(run, images, run.label == 1),
+    "specificity": lambda run, images, slides: _among(run, images, run.label == 0),
+    "precision": lambda run, images, slides: _among(run, images, run.called == 1),
     "F1": lambda run, images, slides: _f1(run, images),
     "AUC": lambda run, images, slides: _auc(run, images),
     "average precision": lambda run, images, slides: _average_precision(run, images),
@@ -212,10 +203,10 @@ class _Drawn:
         if name not in MEASURES or (self.classes > 2 and name not in FOR_ANY_CLASSES):
             there = MEASURES if self.classes == 2 else FOR_ANY_CLASSES
             raise InputError(f"{name!r} is no measure for {self.classes} classes; choose one of {', '.join(there)}.")
-        found = [MEASURES[name](run, self.weights[:, run.unit], self.weights[:, run.slide_unit]) for run in self.runs]
-        missing = np.isnan(found).all(axis=0)  # a resample may lack a class in every seed
-        means = np.full(len(self.weights), np.nan)
-        means[~missing] = np.nanmean(np.array(found)[:, ~missing], axis=0)
+        measured = MEASURES[name]
+        with np.errstate(invalid="ignore"):  # a resample may lack a class; its mean is of the other seeds, or nan
+            found = [measured(run, self.weights[:, run.unit], self.weights[:, run.slide_unit]) for run in self.runs]
+        means = pd.DataFrame(found).mean().to_numpy()
         told = pd.concat([_told(name, run) for run in self.runs])
         shares = told.groupby("unit").right.mean()
         units = len(shares)

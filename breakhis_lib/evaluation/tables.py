@@ -13,7 +13,7 @@ from breakhis_lib.evaluation import decisions, metrics, records
 from breakhis_lib.model import readings
 
 BESIDE = {"balanced": "balanced accuracy", "AUC": "AUC", "whole slides": "slides decided correctly"}  # accuracy
-COUNTS = ["runs", "images", "slides"]
+COUNTS = {"runs": "seed", "images": "file", "slides": "slide"}  # what is counted, by the column that tells it apart
 SETTINGS = {**readings.Settings()._asdict(), "pooled": False}  # of records made before there was a choice
 
 
@@ -45,11 +45,6 @@ def _majority(tested):
     return 100 * metrics.majority_share(tested.drop_duplicates("file").label)
 
 
-def _printed(predictions):
-    """The paper's Table 4, where the predictions are of BreakHis' images or of practice slides."""
-    return paper.table4() if set(predictions.magnification) <= set(MAGNIFICATIONS) else pd.Series(dtype=float)
-
-
 def table4(predictions, reading=readings.DEFAULT_READING):
     """The paper's Table 4 beside a record's test accuracy, by protocol.
 
@@ -60,7 +55,8 @@ def table4(predictions, reading=readings.DEFAULT_READING):
     InputError where there is no run of that reading.
     """
     tested = of_reading(predictions[predictions.set == "test"], reading)
-    printed, rows = _printed(tested), []
+    like_breakhis, rows = set(tested.magnification) <= set(MAGNIFICATIONS), []  # its images, or practice slides
+    printed = paper.table4() if like_breakhis else pd.Series(dtype=float)
     for magnification in sorted({*printed.index, *tested.magnification}):
         row = {"magnification": magnification, "paper": printed.get(magnification)}
         there = tested[tested.magnification == magnification]
@@ -163,7 +159,7 @@ def against_default(folders, default, reading=readings.DEFAULT_READING):
             row = {"change": change or record.folder.name, "magnification": key[0], "protocol": key[1]}
             rows.append({**row, **_apart(group, same)})
     index = ["change", "magnification", "protocol"]
-    columns = ["validation", "test", "low", "high", "runs", "images", "slides"]
+    columns = ["validation", "test", "low", "high", *COUNTS]
     return pd.DataFrame(rows, columns=[*index, *columns]).set_index(index)
 
 
@@ -192,13 +188,8 @@ def _apart(first, second):
     )
     right = [metrics.is_correct(rows).groupby(rows.seed).mean().mean() for rows in held_out]
     apart = 100 * metrics.paired_difference(*tested, unit=unit_of(tested[0]))
-    counts = {name: tested[0][column].nunique() for name, column in (("images", "file"), ("slides", "slide"))}
-    return {
-        "validation": 100 * (right[0] - right[1]),
-        **apart.rename({"difference": "test"}),
-        "runs": tested[0].seed.nunique(),
-        **counts,
-    }
+    counts = {name: tested[0][column].nunique() for name, column in COUNTS.items()}
+    return {"validation": 100 * (right[0] - right[1]), **apart.rename({"difference": "test"}), **counts}
 
 
 def _plain(value):

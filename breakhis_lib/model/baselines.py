@@ -50,10 +50,7 @@ def fit_logistic(inputs, fields, sets):
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    frames.check_fields(fields)
-    frames.check_sets(fields, sets)
-    if len(inputs) != len(fields):
-        raise InputError(f"{len(inputs)} features do not belong to {len(fields)} fields; extract them anew.")
+    frames.check_training(inputs, fields, sets)
     started = time.monotonic()
     labels, classes = fields.label.to_numpy(), dataset.class_names(fields)
     rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}

@@ -26,9 +26,7 @@ def layers(model):
 
 def _multiplications(layer, kind, output):
     """Every weight of a kernel is multiplied once a place of the output; of a dense layer, once."""
-    places = math.prod(output[:-1])
-    if kind in ("Dense", "Conv2D", "DepthwiseConv2D"):
-        return math.prod(layer.kernel.shape) * places
-    if kind == "SeparableConv2D":
-        return (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)) * places
-    return 0
+    if kind not in ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D"):
+        return 0
+    kernels = [weight for weight in layer.weights if weight.name.endswith("kernel")]  # a separable one has two
+    return math.prod(output[:-1]) * sum(math.prod(kernel.shape) for kernel in kernels)

@@ -66,10 +66,7 @@ def train(
     """
     settings = settings or readings.Settings()
     readings.validate(settings, size, (reading,))
-    frames.check_fields(fields)
-    frames.check_sets(fields, sets)
-    if len(features) != len(fields):
-        raise InputError(f"{len(features)} features do not belong to {len(fields)} fields; extract them anew.")
+    frames.check_training(features, fields, sets)
     views = features.array.shape[1]
     if settings.augment and views == 1:
         raise InputError("augment needs features of eight views; extract them with views=8.")

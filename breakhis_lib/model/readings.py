@@ -5,7 +5,6 @@ phrase says where the network is cut and which layers above the cut are trained.
 never counted: their numbers, and Keras' automatic names, differ between versions.
 """
 
-import csv
 from importlib import resources
 from typing import NamedTuple
 
@@ -32,15 +31,9 @@ class Reading(NamedTuple):
 
 def _readings():
     """The rows of readings.csv: the layers that are trained stand between blanks; all is every one above the cut."""
-    with resources.files(__package__).joinpath("readings.csv").open(encoding="utf-8") as stream:
-        rows = csv.DictReader(stream)
-        layers = {"all": None}
-        return {
-            row["name"]: Reading(
-                row["first"] or None, layers.get(row["trained"], tuple(row["trained"].split())), row["meaning"]
-            )
-            for row in rows
-        }
+    table = pd.read_csv(resources.files(__package__) / "readings.csv", index_col="name", keep_default_na=False)
+    table["trained"] = [None if layers == "all" else tuple(layers.split()) for layers in table.trained]
+    return {name: Reading(first or None, *others) for name, first, *others in table.itertuples()}
 
 
 READINGS = _readings()

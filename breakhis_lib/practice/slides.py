@@ -12,6 +12,7 @@ is absorbed stain by stain (Beer and Lambert's law; Ruifrok and Johnston 2001), 
 its own stains, as in a laboratory.
 """
 
+import itertools
 import math
 import os
 from pathlib import Path
@@ -36,6 +37,7 @@ MOST_SLIDES = 100
 SISTERS = 3  # of so many slides of a subtype the first and the last are of one patient
 GRAIN_SIZES = (2.6, 0.6, 45.0, 9.0)  # micrometres: outlines, chromatin, unevenness, waves of the fibres
 HABITS = tissue_model.numbers_of("habits.csv")  # habit of a stain or a camera: (least, most), drawn in this order
+BLOOD = (0.08, 0.85, 0.55)  # absorbance of red, green and blue
 MODEL = "breakhis_lib.practice, model 1"
 DESCRIPTION = (
     "Simulated image, made by a computer program from random numbers for teaching. "
@@ -47,10 +49,8 @@ class Stain(NamedTuple):
     """How one slide was stained, lit and photographed; drawn without regard to the class."""
 
     colours: np.ndarray  # (3, 3): absorbance of red, green, blue by haematoxylin, eosin and blood
-    haematoxylin: float  # strengths, as natural absorbance
-    eosin: float
     white: np.ndarray  # (3,): colour of empty glass, 0 to 1
-    habits: dict  # texture, focus and camera: floats by name
+    habits: dict  # strengths, texture, focus and camera: floats by name
 
 
 class Slide(NamedTuple):
@@ -86,7 +86,7 @@ def slide(seed, number):
     """
     _check_whole("seed", seed, 0, 2**63 - 1)
     _check_whole("number", number, FIRST_SIMULATED, FIRST_SIMULATED + MOST_SLIDES * len(SUBTYPES) - 1)
-    subtype = list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
+    subtype = _subtype(number)
     traits = tissue_model.draw_traits(seed, _patient(number), subtype)
     tissue = tissue_model.grow(seed, number, subtype, traits)
     grain = stream(seed, number, "grain").standard_normal((4, 256, 256)).astype(np.float32)
@@ -98,6 +98,10 @@ def slide(seed, number):
     return Slide(seed, number, subtype, label, traits, stain, tissue, grain, fibres)
 
 
+def _subtype(number):
+    return list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
+
+
 def _patient(number):
     """The number that the slide of a number bears: its own, or of every third of a subtype that of two before."""
     turn = (number - FIRST_SIMULATED) // len(SUBTYPES)
@@ -106,18 +110,14 @@ def _patient(number):
 
 def _draw_stain(seed, number):
     random = stream(seed, number, "stain")
-
-    def between(least, most):
-        return least + (most - least) * random.random()
-
-    haematoxylin = np.array([between(0.56, 0.76), between(0.60, 0.78), between(0.22, 0.42)])
-    eosin = np.array([between(0.04, 0.2), between(0.85, 0.98), between(0.22, 0.6)])
-    colours = np.array([haematoxylin, eosin, [0.08, 0.85, 0.55]])
+    habits = {name: least + (most - least) * random.random() for name, (least, most) in HABITS.items()}
+    haematoxylin, eosin, glass = (
+        np.array([habits[f"{what}_{colour}"] for colour in ("red", "green", "blue")])
+        for what in ("haematoxylin", "eosin", "glass")
+    )
+    colours = np.array([haematoxylin, eosin, BLOOD])
     colours /= np.sqrt((colours**2).sum(axis=1, keepdims=True))
-    brightness = between(0.86, 0.98)
-    white = brightness * np.array([between(0.94, 1.0), between(0.95, 1.01), between(0.92, 1.0)])
-    habits = {name: between(*range_) for name, range_ in HABITS.items()}
-    return Stain(colours, between(0.85, 1.45), between(0.38, 0.85), white, habits)
+    return Stain(colours, habits["brightness"] * glass, habits)
 
 
 def visible_nuclei(slide, magnification, sequence):
@@ -163,7 +163,7 @@ def _edge(distance, softness):
 
 def _absorbance(slide, rows, columns):
     """Haematoxylin, eosin and blood at each pixel: an array (height, width, 3) of natural absorbances."""
-    stain, tissue, habits = slide.stain, slide.tissue, slide.stain.habits
+    tissue, habits = slide.tissue, slide.stain.habits
     rough, fine, slow, crimp = (
         interpolate(table, rows / scale, columns / scale) / 0.479
         for table, scale in zip(slide.grain, GRAIN_SIZES, strict=True)
@@ -195,7 +195,7 @@ def _absorbance(slide, rows, columns):
     nuclei, cover, blood = _draw_nuclei(tissue.nuclei, rows, columns, rough, fine)
     haematoxylin = np.maximum(haematoxylin, nuclei)
     eosin *= 1 - 0.55 * cover
-    layers = np.stack([stain.haematoxylin * haematoxylin, stain.eosin * eosin, 0.9 * blood], axis=-1)
+    layers = np.stack([habits["haematoxylin"] * haematoxylin, habits["eosin"] * eosin, 0.9 * blood], axis=-1)
     return np.maximum(layers, 0) * (1 + habits["thickness"] * slow)[..., None]
 
 
@@ -285,7 +285,7 @@ def make(
     magnifications=MAGNIFICATIONS,
     subtypes=tuple(SUBTYPES),
     workers=None,
-    progress=None,
+    progress=lambda done, total: None,
 ):
     """Write simulated slides as PNG files of 700 x 460 pixels, in BreakHis' own layout.
 
@@ -308,22 +308,17 @@ def make(
             _check_choice(name, value, known)
     workers = min(2, os.cpu_count() or 1) if workers is None else workers
     _check_whole("workers", workers, 1, 64)
-    numbers = [
-        FIRST_SIMULATED + turn * len(SUBTYPES) + place
-        for turn in range(slides_per_subtype)
-        for place, subtype in enumerate(SUBTYPES)
-        if subtype in subtypes
-    ]
-    folder = Path(folder)
-    jobs = [(folder, seed, number, magnifications, images_per_magnification) for number in numbers]
+    numbers = range(FIRST_SIMULATED, FIRST_SIMULATED + slides_per_subtype * len(SUBTYPES))
+    numbers = [number for number in numbers if _subtype(number) in subtypes]
+    folder, write = Path(folder), joblib.delayed(_make_slide)
+    jobs = [write(folder, seed, number, magnifications, images_per_magnification) for number in numbers]
     each = len(magnifications) * images_per_magnification
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_other_images(folder)
-        made = joblib.Parallel(min(workers, len(jobs)), return_as="generator")(map(joblib.delayed(_make_slide), jobs))
+        made = joblib.Parallel(min(workers, len(jobs)), return_as="generator")(jobs)
         for done, _ in enumerate(made, start=1):
-            if progress is not None:
-                progress(done * each, len(jobs) * each)
+            progress(done * each, len(jobs) * each)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{folder} cannot be written: {reason}; name another folder or make room.") from error
@@ -339,23 +334,19 @@ def _refuse_other_images(folder):
             path.unlink()  # drawn by an earlier version, which knew no second slide of a patient
 
 
-def _make_slide(job):
+def _make_slide(folder, seed, number, magnifications, images):
     """Write the images of one slide that are not there yet."""
-    folder, seed, number, magnifications, images = job
-    wanted = [
-        (image_path(folder, number, magnification, sequence), magnification, sequence)
-        for magnification in magnifications
-        for sequence in range(1, images + 1)
-    ]
-    missing = [one for one in wanted if not _is_complete(one[0], seed)]
-    made = slide(seed, number) if missing else None
-    for path, magnification, sequence in missing:
-        _write(path, render(made, magnification, sequence), seed)
+    made = None
+    for magnification, sequence in itertools.product(magnifications, range(1, images + 1)):
+        path = image_path(folder, number, magnification, sequence)
+        if not _is_complete(path, seed):
+            made = made or slide(seed, number)
+            _write(path, render(made, magnification, sequence), seed)
 
 
 def image_path(folder, number, magnification, sequence):
     """Path of one image below `folder`, in BreakHis' layout; the year of a simulated slide is 00."""
-    subtype = list(SUBTYPES)[(number - FIRST_SIMULATED) % len(SUBTYPES)]
+    subtype = _subtype(number)
     side, slide = "B" if subtype in BENIGN_SUBTYPES else "M", f"{_patient(number)}{'B' * (_patient(number) != number)}"
     return Path(folder) / dataset.official_path(f"SOB_{side}_{subtype}-00-{slide}-{magnification}-{sequence:03d}.png")
 

@@ -80,12 +80,8 @@ def _spline(table, where, axis):
     t = (where - first).astype(table.dtype)
     weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     shape = (-1, 1) if axis == 0 else (1, -1)
-    result = None
-    for k, weight in enumerate(weights):
-        taken = np.take(table, (first + k - 1) % table.shape[axis], axis=axis)
-        taken *= (weight / 6).reshape(shape)
-        result = taken if k == 0 else np.add(result, taken, out=result)
-    return result
+    taken = (np.take(table, (first + k - 1) % table.shape[axis], axis=axis) for k in range(4))
+    return sum(part * (weight / 6).reshape(shape) for part, weight in zip(taken, weights, strict=True))
 
 
 def _noise(random, scale):
@@ -125,13 +121,13 @@ def _acini(random, spacing, fill, gap, lumen):
     return body, np.minimum(hole - nearest - 1.0, body - 6.0)
 
 
-def _adenosis(random, traits, across):
+def _adenosis(random, across):
     body, lumen = _acini(random, 33 + 8 * random.random(), 0.5, 1.5, 0.14)
     lobule = _signed(_noise(random, 120) + 0.2 * _noise(random, 30) > -0.35)
     return np.minimum(body, lobule), np.minimum(lumen, lobule - 8), None
 
 
-def _tubular(random, traits, across):
+def _tubular(random, across):
     body, lumen = _acini(random, 44 + 12 * random.random(), 0.6, 1.2 + 2 * random.random(), 0.2)
     return body, lumen, None
 
@@ -143,17 +139,17 @@ def _ducts(random, scale, slit, wall, share):
     return np.minimum(slit + wall - line, present), np.minimum(slit - line, present - wall)
 
 
-def _fibroadenoma(random, traits, across):
+def _fibroadenoma(random, across):
     slit = np.clip(2.0 + 2.5 * _noise(random, 50), 0.3, 10)
     return *_ducts(random, 95, slit, 9 + 4 * random.random(), -0.1), None
 
 
-def _phyllodes(random, traits, across):
+def _phyllodes(random, across):
     slit = np.clip(9 + 9 * _noise(random, 70), 1, 40)
     return *_ducts(random, 150, slit, 9 + 5 * random.random(), -0.5), None
 
 
-def _ductal(random, traits, across):
+def _ductal(random, across):
     scale = 38 + 26 * random.random()
     nests = _signed(
         _noise(random, scale) + 0.45 * _noise(random, scale / 2.5) + 0.15 * _noise(random, 7)
@@ -162,14 +158,14 @@ def _ductal(random, traits, across):
     return nests, np.minimum(_signed(_noise(random, 24) > 1.5 + 0.8 * random.random()), nests - 9), None
 
 
-def _lobular(random, traits, across):
+def _lobular(random, across):
     period = 20 + 12 * random.random()
     row = np.abs((across / period + 0.35 * _noise(random, 35)) % 1 - 0.5) * period
     rows = np.minimum(4.6 - row, _signed(_noise(random, 28) > -0.15))
     return np.maximum(rows, _signed(_noise(random, 45) > 2.0)), np.full_like(rows, -50.0), None
 
 
-def _mucinous(random, traits, across):
+def _mucinous(random, across):
     spacing = 90 + 50 * random.random()
     nearest, second, index, count = _cells(random, spacing, 0.13 * spacing)
     size = (0.15 + 0.4 * random.random(count))[index] * spacing
@@ -180,7 +176,7 @@ def _mucinous(random, traits, across):
     return clusters, lumen, np.maximum(lakes, clusters + 4)
 
 
-def _papillary(random, traits, across):
+def _papillary(random, across):
     line = _lines(random, 40 + 18 * random.random())
     core = np.clip(4 + 3.5 * _noise(random, 45), 1.0, 16)
     wall = np.clip(16 + 6 * random.random() + 5 * _noise(random, 35), 8, 34)
@@ -216,7 +212,7 @@ def grow(seed, number, subtype, traits):
     """Lay out one tissue of WIDTH x HEIGHT micrometres; returns a Tissue."""
     random = stream(seed, number, "architecture")
     across, along = _fibre_coordinates(random)
-    epithelium, lumen, mucin = ARCHITECTURE[subtype](random, traits, across)
+    epithelium, lumen, mucin = ARCHITECTURE[subtype](random, across)
     mucin = np.full_like(epithelium, -50.0) if mucin is None else mucin
     space, vessels = _spaces(random, epithelium)
     outside = np.minimum(np.maximum(epithelium, mucin), 0)
@@ -258,18 +254,11 @@ def _settle(points, reach, priority):
     pairs = cKDTree(points).query_pairs(2 * reach.max(initial=1.0), output_type="ndarray")
     apart = np.hypot(*(points[pairs[:, 0]] - points[pairs[:, 1]]).T)
     pairs = pairs[apart < reach[pairs[:, 0]] + reach[pairs[:, 1]]]
-    waiting, kept = np.ones(len(points), bool), np.zeros(len(points), bool)
-    while waiting.any():
-        rival = np.full(len(points), -np.inf)
-        np.maximum.at(rival, pairs[:, 0], priority[pairs[:, 1]])
-        np.maximum.at(rival, pairs[:, 1], priority[pairs[:, 0]])
-        winners = waiting & (priority > rival)
-        kept |= winners
-        waiting &= ~winners
-        waiting[pairs[winners[pairs[:, 0]], 1]] = False
-        waiting[pairs[winners[pairs[:, 1]], 0]] = False
-        pairs = pairs[waiting[pairs].all(axis=1)]
-    return kept
+    pairs = np.take_along_axis(pairs, np.argsort(-priority[pairs]), axis=1)  # the stronger, the weaker
+    kept = [True] * len(points)
+    for stronger, weaker in pairs[np.argsort(-priority[pairs[:, 0]])].tolist():  # all that beats one comes before it
+        kept[weaker] &= not kept[stronger]
+    return np.array(kept, bool)
 
 
 def _slope(field, points):

@@ -328,7 +328,7 @@ def check_refused(tmp_path, members, name, more=()):
     good = (dataset.official_path(NAMES[0]).as_posix(), png_bytes(0))
     brought.write_bytes(gzip.compress(tar_bytes([good, *members])))
     with pytest.raises(InputError) as caught:
-        download.extract(brought, tmp_path / "data")
+        download.fetch(tmp_path / "data", archive=brought)
     assert f"must not be unpacked: {name} (" in str(caught.value)
     assert set(tree(tmp_path)) - {"data/.BreaKHis_v1.lock"} == {"secret", "brought.tar.gz", "data", *more}
     assert (tmp_path / "secret").stat().st_nlink == 1
@@ -344,12 +344,12 @@ def test_a_stopped_unpacking_never_looks_whole(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        download.extract(brought, tmp_path, progress=stop)
+        download.fetch(tmp_path, archive=brought, unpacked=stop)
     assert "BreaKHis_v1" not in seen[0] and any(NAMES[0] in name for name in seen[0])
     left = tmp_path / ".BreaKHis_v1.unpacking" / "BreaKHis_v1"
     left.mkdir(parents=True)  # as a kill would leave it
     (left / NAMES[1]).write_bytes(b"half")
-    assert dataset.scan(download.extract(brought, tmp_path)).file.tolist() == sorted(NAMES)
+    assert dataset.scan(download.fetch(tmp_path, archive=brought)).file.tolist() == sorted(NAMES)
     assert not left.exists()
 
 
@@ -363,21 +363,21 @@ def test_an_archive_brought_by_hand(server, tmp_path):
     assert dataset.scan(fetch(server, tmp_path / "two")).file.tolist() == sorted(NAMES)
     assert server.log == []
     with pytest.raises(InputError, match="nowhere.tar.gz is no file"):
-        download.extract(tmp_path / "nowhere.tar.gz", tmp_path / "three")
+        download.fetch(tmp_path / "three", archive=tmp_path / "nowhere.tar.gz")
 
 
 def test_a_damaged_archive_brought_by_hand_stays_where_it_is(tmp_path):
     brought = tmp_path / "brought.tar.gz"
     brought.write_bytes(GOOD[:-100])
     with pytest.raises(InputError, match="brought.tar.gz is damaged"):
-        download.extract(brought, tmp_path / "data")
+        download.fetch(tmp_path / "data", archive=brought)
     assert brought.read_bytes() == GOOD[:-100]
 
 
 def test_an_archive_without_its_top_folder_gets_one(tmp_path):
     brought = tmp_path / "brought.tar.gz"
     brought.write_bytes(gzip.compress(tar_bytes([(name, png_bytes(seed)) for seed, name in enumerate(NAMES)])))
-    assert dataset.scan(download.extract(brought, tmp_path / "data")).file.tolist() == sorted(NAMES)
+    assert dataset.scan(download.fetch(tmp_path / "data", archive=brought)).file.tolist() == sorted(NAMES)
 
 
 def test_what_bears_the_final_name_is_not_overwritten(server, tmp_path):
@@ -387,7 +387,7 @@ def test_what_bears_the_final_name_is_not_overwritten(server, tmp_path):
     with pytest.raises(InputError, match="there already"):
         fetch(server, tmp_path)
     with pytest.raises(InputError, match="there already"):
-        download.extract(tmp_path / "any.tar.gz", tmp_path)
+        download.fetch(tmp_path, archive=tmp_path / "any.tar.gz")
     assert simulated.exists() and server.log == []
 
 

@@ -19,7 +19,7 @@ import atheris
 from PIL import Image
 
 with atheris.instrument_imports(include=["breakhis_lib", "PIL", "tifffile", "tarfile"]):
-    from breakhis_lib.data import archive, folders, images
+    from breakhis_lib.data import download, folders, images
     from breakhis_lib.errors import InputError
 
 PLACE = Path(tempfile.mkdtemp())
@@ -42,7 +42,7 @@ def read_archive(content):
     path.write_bytes(content)
     before = {path for path in PLACE.iterdir() if not path.name.startswith(target.name)}
     try:
-        archive.extract(path, target)
+        download.fetch(target, archive=path)
     finally:
         outside = {path for path in PLACE.iterdir() if not path.name.startswith(target.name)} - before
         assert not [path for path in outside if not path.name.startswith(".")], outside

@@ -133,7 +133,7 @@ def test_nuclei_of_a_slide_have_the_size_drawn_for_it(tumour):
 
 def test_stain_does_not_know_the_class():
     stains = [practice._draw_stain(2026, number) for number in range(90001, 90401)]
-    stains = np.array([[*stain.white, stain.haematoxylin, stain.eosin] for stain in stains])
+    stains = np.array([[*stain.white, stain.habits["haematoxylin"], stain.habits["eosin"]] for stain in stains])
     malignant = (np.arange(400) % 8) >= 4
     difference = stains[malignant].mean(axis=0) - stains[~malignant].mean(axis=0)
     assert np.all(np.abs(difference) < 4 * stains.std(axis=0) / np.sqrt(100))  # four standard errors
@@ -142,7 +142,7 @@ def test_stain_does_not_know_the_class():
 def test_some_patients_have_two_slides_of_one_tumour(tmp_path):
     first, last, other = (practice.slide(2026, 90001 + 8 * turn) for turn in (0, 2, 1))
     assert first.traits == last.traits != other.traits
-    assert first.stain.haematoxylin != last.stain.haematoxylin
+    assert first.stain.habits != last.stain.habits
     assert first.tissue.nuclei.shape != last.tissue.nuclei.shape
     practice.make(tmp_path, 3, 3, images_per_magnification=1, magnifications=40, subtypes="A", workers=1)
     names = sorted(dataset.parse_name(path.name)["slide"] for path in tmp_path.rglob("*.png"))
