@@ -326,7 +326,7 @@ def predict(
         if named not in networks:
             how = (settings["batch_norm"], settings["dropout"], size, imagenet.load(weights, say or Watcher().say))
             networks[named] = network.build(key["reading"], len(classes), *how)
-            networks[named][1].load_weights(record.head_path(key))
+            network.load_head(networks[named][1], record.head_path(key))
         trunk, head = networks[named]
         for indices, pixels, problems in features.batches(images, {"size": size, "views": 1}):
             unreadable += problems.values()

@@ -224,7 +224,8 @@ def add_digests(fields):
 
     def of_file(path):
         try:
-            return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            with open(path, "rb") as stream:  # piece by piece, whatever its size
+                return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             return None
 

@@ -9,11 +9,15 @@ Source of the network: Chollet 2017, "Xception: Deep Learning with Depthwise Sep
 
 import math
 
+import h5py
+
 from breakhis_lib.errors import InputError
 from breakhis_lib.model import readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.backend import keras
 from breakhis_lib.model.readings import DEFAULT_READING, SIZE
+
+BRING_ANEW = "bring the file from a copy, or train another with `breakhis run --results` and a new folder"
 
 
 def xception(size=SIZE, tensors=None):
@@ -121,11 +125,25 @@ def save_head(head, path):
         path.parent.mkdir(parents=True, exist_ok=True)
         imagenet.take_room(partial, 4 * head.count_params())
         keras.Model(head.inputs, head.outputs).save_weights(partial)  # a model without the optimiser's state
+        with h5py.File(partial, "a") as file:
+            file.attrs["sha256"] = imagenet.digest(head.get_weights())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         reason = error.strerror or error
         raise InputError(f"{path} cannot be written ({reason}); free some space or choose another folder.") from None
+
+
+def load_head(head, path):
+    """Give a head the weights of a file that `save_head` wrote; InputError where they are not as they were written."""
+    try:
+        head.load_weights(path)
+        with h5py.File(path) as file:
+            written = file.attrs.get("sha256")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no head of this kind, or damaged ({error}); {BRING_ANEW}.") from None
+    if written not in (None, imagenet.digest(head.get_weights())):  # earlier versions wrote none
+        raise InputError(f"{path} is damaged: its numbers are not those that were written; {BRING_ANEW}.")
 
 
 def count_parameters(head):

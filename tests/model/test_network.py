@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import subprocess
@@ -163,6 +164,33 @@ def test_weights_of_a_head_are_written_whole_or_not_at_all(tensors, tmp_path, fu
             network.save_head(head, path)
         assert path.read_bytes() == before
         assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (
+            lambda file: file["layers/dense/vars/1"].write_direct(np.array([1, 0], "float32")),
+            "not those that were written",
+        ),
+        (lambda file: file.pop("layers/dense"), "no head of this kind, or damaged"),
+        (lambda file: file.attrs.pop("sha256"), None),
+    ],
+)
+def test_a_damaged_head_is_refused_and_one_of_an_earlier_version_read(tensors, tmp_path, damage, told):
+    head = network.build("last4", size=SMALL, tensors=tensors)[1]
+    network.save_head(head, tmp_path / "a.weights.h5")
+    with h5py.File(tmp_path / "a.weights.h5", "a") as file:
+        damage(file)
+    with pytest.raises(InputError, match=told) if told else contextlib.nullcontext():
+        network.load_head(head, tmp_path / "a.weights.h5")
+
+
+def test_a_head_of_no_format_at_all_is_refused(tensors, tmp_path):
+    head = network.build("last4", size=SMALL, tensors=tensors)[1]
+    (tmp_path / "a.weights.h5").write_bytes(b"a pickle or anything else")
+    with pytest.raises(InputError, match=r"a\.weights\.h5 is no head of this kind"):
+        network.load_head(head, tmp_path / "a.weights.h5")
 
 
 def numbers(path):
