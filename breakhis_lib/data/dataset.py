@@ -23,17 +23,9 @@ COLUMNS = [
 ]  # fmt: skip
 MAGNIFICATIONS = (40, 100, 200, 400)
 CLASSES = ("benign", "malignant")
-SUBTYPES = {
-    "A": "adenosis",
-    "F": "fibroadenoma",
-    "PT": "phyllodes_tumor",
-    "TA": "tubular_adenoma",
-    "DC": "ductal_carcinoma",
-    "LC": "lobular_carcinoma",
-    "MC": "mucinous_carcinoma",
-    "PC": "papillary_carcinoma",
-}
-BENIGN_SUBTYPES = ("A", "F", "PT", "TA")
+_SUBTYPES = pd.read_csv(resources.files(__package__) / "subtypes.csv", index_col="code")
+SUBTYPES = _SUBTYPES["name"].to_dict()  # code: name of the folder
+BENIGN_SUBTYPES = tuple(_SUBTYPES.index[_SUBTYPES["class"] == "benign"])
 NAME = re.compile(
     r"SOB_(?:(?P<B>B)_(?P<benign>A|F|PT|TA)|M_(?P<malignant>DC|LC|MC|PC))"
     r"-(?P<year>\d\d)-(?P<slide>\w+)-(?P<magnification>40|100|200|400)-(?P<sequence>\d+)"
@@ -79,8 +71,7 @@ def slide_number(slide):
 def official_path(name):
     """Where BreakHis keeps an image, from the archive's top folder down (a relative path)."""
     field = parse_name(name)
-    side = "B" if field["label"] == 0 else "M"
-    slide = f"SOB_{side}_{field['subtype']}_{field['year']}-{field['slide']}"
+    slide = f"{name[:5]}_{field['subtype']}_{field['year']}-{field['slide']}"
     top = Path("BreaKHis_v1/histology_slides/breast") / field["label_name"] / "SOB"
     return top / SUBTYPES[field["subtype"]] / slide / f"{field['magnification']}X" / name
 

@@ -29,6 +29,10 @@ class _InterruptedError(Exception):
     """A transfer that ended early; trying again may help."""
 
 
+class _RefusedError(_InterruptedError, ValueError):
+    """An answer that brings no archive, however often it is asked for."""
+
+
 def _untold(done, total):
     """Whom nothing needs to be told."""
 
@@ -95,7 +99,7 @@ def _download(url, archive, progress, attempts, pause):
             except (requests.RequestException, urllib3.exceptions.HTTPError, _InterruptedError) as error:
                 failures = 1 if _size(part) > furthest else failures + 1
                 furthest = max(furthest, _size(part))
-                hopeless = isinstance(error, ValueError)  # requests' errors for what is no address at all
+                hopeless = isinstance(error, ValueError)  # refused, or in requests' words no address at all
                 if hopeless or failures >= attempts:
                     raise InputError(f"{url} could not be downloaded: {_reason(error)}.{_kept(part)} "
                                      f"{_by_hand(url, archive)}") from None  # fmt: skip
@@ -117,7 +121,7 @@ def _transfer(session, url, part, progress):
         if known["validator"]:
             headers["If-Range"] = known["validator"]  # the rest, but only of the same file
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        _check_answer(response, url, part)
+        _check_answer(response, part)
         if response.status_code == 206:
             total = _check_rest(response, part, done, known)
         else:
@@ -137,7 +141,7 @@ def _transfer(session, url, part, progress):
         raise _InterruptedError(f"{done:,} of {total:,} bytes came")
 
 
-def _check_answer(response, url, part):
+def _check_answer(response, part):
     """Sort out answers that bring no bytes of the archive, before the partial file is touched."""
     status = response.status_code
     if status == 416:  # the server's file is shorter than what is here, so it is another file
@@ -145,16 +149,11 @@ def _check_answer(response, url, part):
         raise _InterruptedError("the file on the server has changed")
     if status >= 500 or status in (408, 429):  # later it may answer
         raise _InterruptedError(f"the server answered {status} {response.reason}")
-    archive = part.with_suffix("")
     if status not in (200, 206):
-        raise InputError(
-            f"{url} could not be downloaded: the server answered {status} {response.reason}. {_by_hand(url, archive)}"
-        )
+        raise _RefusedError(f"the server answered {status} {response.reason}")
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        raise InputError(
-            f"{url} could not be downloaded: the server answered with a web page instead of an archive "
-            f"(a sign-in page of the network, or a page that says sorry).{_kept(part)} {_by_hand(url, archive)}"
-        )
+        kind = "a web page instead of an archive (a sign-in page of the network, or a page that says sorry)"
+        raise _RefusedError(f"the server answered with {kind}")
 
 
 def _check_rest(response, part, done, known):

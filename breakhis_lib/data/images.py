@@ -4,12 +4,13 @@ A file's header is looked at before its pixels are decoded, so that an image too
 photograph of a slide is refused instead of filling the memory.
 """
 
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from breakhis_lib.errors import InputError
 
@@ -44,7 +45,8 @@ def open_image(path):
             raise InputError(f"{path} is empty (zero bytes); copy or download it again.")
         image = Image.open(path, formats=tuple(dict.fromkeys(FORMATS.values())))
         if image.format == "TIFF" and image.n_frames > 1:
-            _choose_page(image)
+            sizes = [math.prod(page.size) for page in ImageSequence.Iterator(image)]
+            image.seek(sizes.index(max(sizes)))  # the first of equal ones: a pyramid begins with any of its sizes
     except InputError:
         raise
     except FileNotFoundError:
@@ -76,15 +78,6 @@ def _other(path):
     if start[128:] == b"DICM":
         return "a DICOM file; export its image as PNG"
     return next((words for begin, words in OTHERS.items() if start.startswith(begin)), "not a PNG, JPEG or TIFF image")
-
-
-def _choose_page(image):
-    """Turn to the largest page, the first of equal ones: a pyramid begins with any of its sizes."""
-    sizes = []
-    for page in range(image.n_frames):
-        image.seek(page)
-        sizes.append(image.size[0] * image.size[1])
-    image.seek(sizes.index(max(sizes)))
 
 
 def read_image(path):

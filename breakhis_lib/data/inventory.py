@@ -221,11 +221,9 @@ def _twins(looks):
 
 def _duplicates(looks, class_of):
     """Images with equal pixels, one row each, numbered by group; a lone pair of twins is left to `_twins`."""
-    groups, rows, number = {}, [], 0
-    for look in looks:
-        if look.digest:
-            groups.setdefault(look.digest, []).append(look.path)
-    for paths in groups.values():
+    rows, number = [], 0
+    by_digest = pd.DataFrame(looks, columns=_Look._fields).groupby("digest", sort=False).path.agg(list)
+    for paths in by_digest.drop("", errors="ignore"):  # a file that cannot be read has none
         names = sorted(path.name for path in paths)
         if len(paths) < 2 or (len(paths) == 2 and TWIN_SLIDE in names[0] and names[1] == _twin(names[0]) != names[0]):
             continue

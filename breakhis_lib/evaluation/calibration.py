@@ -22,12 +22,10 @@ def reliability(label, p, bins=BINS):
     bins: how many of equal width. Returns a data frame, one row a bin that holds images: low and high (of the bin),
     images, p (mean), malignant (share).
     """
-    table = pd.DataFrame({"place": _bin(p, bins), "p": np.asarray(p), "malignant": np.asarray(label)}).groupby("place")
-    found = table.agg(images=("p", "size"), p=("p", "mean"), malignant=("malignant", "mean"))
-    edges = np.linspace(0, 1, bins + 1)
-    found.insert(0, "low", edges[found.index])
-    found.insert(1, "high", edges[found.index + 1])
-    return found.reset_index(drop=True)
+    place, edges = _bin(p, bins), np.linspace(0, 1, bins + 1)
+    edged = {"low": edges[place], "high": edges[place + 1], "p": np.asarray(p), "malignant": np.asarray(label)}
+    table = pd.DataFrame(edged).groupby(["low", "high"], as_index=False)
+    return table.agg(images=("p", "size"), p=("p", "mean"), malignant=("malignant", "mean"))
 
 
 def _bin(p, bins):

@@ -123,8 +123,7 @@ def runs(folders):
             rows[(record, *key)] = {"validation": 100 * right.mean(), **found}
     names = ["record", "magnification", "protocol", "reading"]
     columns = ["validation", "accuracy", "low", "high", "majority", *COUNTS]
-    table = pd.DataFrame.from_dict(rows, orient="index")[columns]
-    return table.set_index(pd.MultiIndex.from_tuples(rows, names=names))
+    return pd.DataFrame.from_dict(rows, orient="index")[columns].rename_axis(names)
 
 
 def _names(folders):

@@ -83,26 +83,21 @@ def train(
         raise InputError(f"these features are not of reading {reading} at size {size[0]}x{size[1]}; extract them anew.")
     _begin(head, seed)
     labels = fields.label.to_numpy()
-    rows = {name: np.flatnonzero(sets == name) for name in ("train", "validation")}
-    batches = {
-        "train": _Batches(
-            features, rows["train"], labels[rows["train"]], settings.batch_size, seed, views if settings.augment else 1
-        ),
-        "validation": _Batches(features, rows["validation"], labels[rows["validation"]], settings.batch_size),
-    }
+    trained, held_out = (np.flatnonzero(sets == name) for name in ("train", "validation"))
+    known, views = labels[trained], views if settings.augment else 1
+    batches = _Batches(features, trained, known, settings.batch_size, seed, views)
+    validation = _Batches(features, held_out, labels[held_out], settings.batch_size)
     stop = keras.callbacks.EarlyStopping(
         "val_loss", patience=settings.patience or settings.epochs, restore_best_weights=True
     )
     told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, dict(logs)))
-    callbacks = [stop, keras.callbacks.TerminateOnNaN(), told]
-    known = labels[rows["train"]]
     weights = compute_class_weight("balanced", classes=np.unique(known), y=known) if settings.class_weights else None
     history = head.fit(
-        batches["train"],
-        validation_data=batches["validation"],
+        batches,
+        validation_data=validation,
         epochs=settings.epochs,
         class_weight=weights if weights is None else dict(enumerate(weights)),
-        callbacks=callbacks,
+        callbacks=[stop, keras.callbacks.TerminateOnNaN(), told],
         shuffle=False,  # _Batches does, from its own seed; Keras would draw from Python's global one
         verbose=0,
     ).history
