@@ -25,10 +25,11 @@ REVEAL, MATHJAX = files("sphinx_revealjs") / "_static/revealjs", files("sphinx-m
 LOADED = [REVEAL / name for name in ("dist/reset.css", "dist/reveal.css", "dist/reveal.js", "plugin/notes/notes.js")]
 LOADED += [MATHJAX / "tex-svg.js", ROOT / "_assets" / "korean.woff", ROOT / "teaching" / "slides.css"]
 TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(ROOT / "teaching"), autoescape=True)
+FIGURE, TABLE, PRINTED, TAGGED = range(4)
 VISUALS = 2  # figures, tables and printed results of a section, at most
 LINES = 16  # of code, at most, above what it prints
 LEADING = 3  # sentences, at most, that lead to a formula
-ROWS = 12  # of a table, at most; more could not be read from the back
+ROWS = 15  # of a table, at most; more could not be read from the back
 
 DIRECTIVE = re.compile(r"(`{3,})\{(\w+)\} ?(.*)\n((?::.*\n)*)([\s\S]*?)\s*\1$")
 LABEL = re.compile(r"^\$\$ \((eq-[\w-]+)\)$|^:name: (fig-[\w-]+)$", re.MULTILINE)
@@ -36,9 +37,14 @@ ROLE = re.compile(r"\{([\w:]+)\}`([^`<]*?)(?: *<?([^`<>]+)>)?`")
 CITATION = re.compile(r"\s*\{cite\}`[^`]+`(?!, section)")  # the paper's own sentences keep theirs
 SENTENCE = re.compile(r"(?<!Fig\.)(?:(?<=[.!?])|(?<=[.!?][\"”)*]))\s+(?=[\"“(*`$\[]*[A-Z0-9])")
 ITEM = re.compile(r"^(- |\d+\. )", re.MULTILINE)
-LEANS = re.compile(r"(?:It|Its|This|That|They|These|Those|Such|So|Then|But|Here|There|Fig\.)\s")  # on what stands before
-SHORT = 6  # words; a shorter sentence does not stand alone
-KINDS = {"$$": "formula", "> ": "quote", "- ": "list", "1.": "list", "| ": "table", "``": "directive"}
+FORMULA = re.compile(r"(?<!\$)(\$[^$\n]+\$[.,;:)]+)")
+LEANS = re.compile(  # on the sentence before
+    r"(?:\w+ )?(?:it|its|this|that|they|them|these|those|such|so|then|but|here|there|fig\.)\b", re.IGNORECASE
+)
+ASIDE = re.compile(r"\(|.*\bthis cell\b")  # in parentheses, or for who runs the notebook
+SHORT = re.compile(r"(?:\S+ ){,4}\S+|.*\?")  # up to five words, or a question: does not stand alone
+KINDS = {"$$": "formula", "> ": "quote", "- ": "list", "1.": "list", "| ": "table", "``": "directive", "**": "point"}
+PROSE = {"text", "point"}  # a point is a paragraph that begins in bold
 
 
 class Step(NamedTuple):
@@ -50,7 +56,7 @@ class Step(NamedTuple):
     @property
     def sentences(self):
         """The sentences of its paragraphs."""
-        return [sentence for kind, text in self.blocks if kind == "text" for sentence in SENTENCE.split(text)]
+        return [sentence for kind, text in self.blocks if kind in PROSE for sentence in split(text)]
 
     @property
     def prose(self):
@@ -68,8 +74,19 @@ class Slide(NamedTuple):
 
 
 def to_html(text):
-    """Markdown as HTML; the browser sets what stands between dollars."""
-    return markdown2html(text).strip()
+    """Markdown as HTML; the browser sets what stands between dollars, and keeps it with the comma or dot after it."""
+    return FORMULA.sub(r'<span class="whole">\1</span>', markdown2html(text).strip())
+
+
+def split(text):
+    """A paragraph's sentences; an aside in parentheses stays whole."""
+    sentences = []
+    for sentence in SENTENCE.split(text):
+        if sentences and sentences[-1].count("(") > sentences[-1].count(")"):
+            sentences[-1] += f" {sentence}"
+        else:
+            sentences.append(sentence)
+    return sentences
 
 
 def words(text, glued, places):
@@ -131,7 +148,7 @@ def blocks(text):
     for place, piece in enumerate(re.split(r"(^`{3,}[\s\S]*?^`{3,}$)", text, flags=re.MULTILINE)):
         for block in filter(None, map(str.strip, [piece] if place % 2 else re.split(r"\n\s*\n", piece))):
             kind = KINDS.get(block[:2], "text")
-            yield kind, block.replace("\n", " ") if kind == "text" else block
+            yield kind, block.replace("\n", " ") if kind in PROSE else block
 
 
 def sections(notebook, places):
@@ -174,7 +191,10 @@ def directive(text):
 
 
 def visuals(step, glued, places):
-    """What a step's cells show, as (rank, HTML): figures, then tables, then printed results, which bring their code."""
+    """What a step's cells show, each as (rank, HTML): figures, tables, then printed results, which bring their code.
+
+    The best is shown, and whatever has the tag slide.
+    """
     source = ""
     for cell in step.cells:
         tags, figure = cell.metadata.get("tags", []), cell.metadata.get("mystnb", {})
@@ -185,92 +205,104 @@ def visuals(step, glued, places):
         for output in cell.outputs if "remove-cell" not in tags else []:
             data = output.get("data", {})
             if "image/png" in data:
-                yield 0, picture(data["image/png"], "image/png", figure["image"]["alt"], caption)
+                yield FIGURE, picture(data["image/png"], "image/png", figure["image"]["alt"], caption)
             elif "text/html" in data and title:
-                yield 0, f"<figure>{data['text/html']}<figcaption>{to_html(caption)}</figcaption></figure>"
+                yield FIGURE, f"<figure>{data['text/html']}<figcaption>{to_html(caption)}</figcaption></figure>"
             elif "text/html" in data:
                 table = re.sub(r'<style scoped>[\s\S]*?</style>| border="1"', "", data["text/html"])
                 if table.count("<tr") <= ROWS:
-                    yield 1, table
+                    yield TAGGED if "slide" in tags else TABLE, table
             elif printed := output.get("text") or (output.output_type == "execute_result" and data["text/plain"]):
                 shown = Highlight2HTML()(source) if source.count("\n") < LINES else ""
-                yield 2, f'{shown}<pre class="printed">{html.escape(printed.rstrip())}</pre>'
-
-
-def leans(sentence):
-    """Whether a sentence does not stand without the one before it."""
-    return LEANS.match(sentence) or len(sentence.split()) < SHORT
+                yield PRINTED, f'{shown}<pre class="printed">{html.escape(printed.rstrip())}</pre>'
 
 
 def first(sentences):
-    """The first sentence, and the one after it where that leans on it or the first is short."""
-    more = len(sentences) > 1 and (LEANS.match(sentences[1]) or len(sentences[0].split()) < SHORT)
-    return sentences[: 2 if more else 1]
+    """The first sentence, and the next where one leans on the other."""
+    both = len(sentences) > 1 and (LEANS.match(sentences[1]) or SHORT.fullmatch(sentences[0]))
+    return sentences[: 2 if both else 1]
 
 
 def last(sentences):
-    """The last sentence that is no aside, and those before it that it leans on."""
-    end = next((place for place in range(len(sentences), 0, -1) if sentences[place - 1][0] != "("), len(sentences))
-    start = max(end - 1, 0)
-    while start and leans(sentences[start]):
-        start -= 1
-    return sentences[start:end]
+    """The last sentence that is no aside, and the one before it where it leans on that."""
+    sentences = [sentence for sentence in sentences if not ASIDE.match(sentence)] or sentences
+    both = len(sentences) > 1 and (LEANS.match(sentences[-1]) or SHORT.fullmatch(sentences[-1]))
+    return sentences[-2 if both else -1 :]
 
 
 def statements(step):
-    """A step's formulas, quotes, lists, tables of words and boxes, with the sentences that lead to them, as groups."""
+    """A step's formulas, quotes, lists, points, tables of words and boxes, with the sentences that lead to them, as groups."""
     around = [("", ""), *step.blocks, ("", "")]
     for place, (kind, text) in enumerate(step.blocks, 1):
         if kind == "text":
             continue
         before, after = around[place - 1], around[place + 1]
-        if before[0] == "text" and "{figure}" not in text:
-            sentences = SENTENCE.split(before[1])
+        if before[0] in PROSE and kind != "point" and "{figure}" not in text:
+            sentences = split(before[1])
             yield sentences[-LEADING:] if kind == "formula" else last(sentences)
         if kind == "list":
             _, *items = ITEM.split(text)
-            text = "".join(f"{mark}{SENTENCE.split(item.strip())[0]}\n" for mark, item in zip(items[::2], items[1::2], strict=True))
-        yield [text]
+            text = "".join(f"{mark}{split(item.strip())[0]}\n" for mark, item in zip(items[::2], items[1::2], strict=True))
+        yield first(split(text)) if kind == "point" else [text]
         if after[0] == "text" and after[1][0].islower():
-            yield SENTENCE.split(after[1])[:1]
+            yield split(after[1])[:1]
+
+
+def lead(step, shown, opens):
+    """What stands above an output: the sentence before it, but no announcement of code above a figure.
+
+    Where a step opens its section, whose first sentence stands there, only an announcement is added.
+    """
+    place = max((place for place, (kind, _) in enumerate(step.blocks, 1) if kind not in PROSE), default=0)
+    sentences = Step(step.blocks[place:], []).sentences
+    found = first(sentences) if sentences and sentences[0].startswith("*") else last(sentences)
+    announces = found and found[-1].endswith(":")
+    return [] if (shown == FIGURE if announces else opens) else found
+
+
+def comment(step, has_slide):
+    """What stands below an output: what the next step says first, and where that speaks of simulated images."""
+    sentences = step.sentences
+    if list(statements(step)) or not sentences or sentences[0].startswith("*") or has_slide and len(sentences) == 1:
+        return []
+    return [one for one in first(sentences) if one[-1] != ":"] + [one for one in sentences if "simulated" in one][:1]
 
 
 def section(heading, steps, glued, places):
     """The slides of a section."""
-    best = {
-        place: min(found, key=lambda one: one[0])
-        for place, step in enumerate(steps)
-        if (found := list(visuals(step, glued, places)))
-    }
-    kept = sorted(best, key=lambda place: best[place][0])[:VISUALS]
+    found = [sorted(visuals(step, glued, places), key=lambda one: one[0]) for step in steps]
+    kept = sorted((place for place in range(len(steps)) if found[place]), key=lambda place: found[place][0][0])[:VISUALS]
     slides, said = [], set()
 
-    def new(*groups, leading=True):
+    def new(*groups):
         shown = ""
         for group in groups:
-            fresh = [text for text in group if text not in said and (leading or text[-1] != ":")]
-            said.update(fresh)
-            text = " ".join(fresh)
+            text = " ".join(sentence for sentence in dict.fromkeys(group) if sentence not in said)
+            said.update(group)
             shown += directive(text) if text.startswith("```{") else to_html(text)
         return shown
 
+    begins = first(steps[0].sentences)
     for place, step in enumerate(steps):
-        begins = [] if place else first(step.sentences)
-        found, notes = list(statements(step)), step.prose
-        if found:
-            slides.append([new(begins, *found), notes])
+        stated, notes = list(statements(step)), step.prose
+        if stated:
+            slides.append([new(begins if step.blocks[0][0] == "text" else [], *stated), notes])
             notes = ""
         if place in kept:
-            following = steps[place + 1].sentences if place + 1 < len(steps) else []
-            before = new(begins or last(step.sentences))
-            comment = first(following) if len(following) > 1 or place + 1 not in kept else []
-            slides.append([f"{before}{best[place][1]}{new(comment, leading=False)}", notes])
-        elif slides and not found:
+            (kind, best), *others = found[place]
+            above = new(begins if not slides else [], lead(step, kind, opens=not place and not stated))
+            slides.append([above + best, notes])
+            slides += [[shown, ""] for other, shown in others if other == TAGGED]
+            if place + 1 < len(steps):
+                slides[-1][0] += new(comment(steps[place + 1], place + 1 in kept))
+        elif slides and not stated:
             slides[-1][1] += notes
     if not slides:
-        points = [first(SENTENCE.split(text)) for step in steps for kind, text in step.blocks]
+        points = [first(split(text)) for step in steps for kind, text in step.blocks]
         slides.append([new(*points), "".join(step.prose for step in steps)])
-    slides[-1][0] += new(last([sentence for step in steps for sentence in step.sentences]), leading=False)
+    closing = last([sentence for step in steps for sentence in step.sentences])
+    if closing[-1][-1] != ":" and closing[-1] not in said:
+        slides[-1][0] += new(closing)
     return [Slide(heading, shown, notes) for shown, notes in slides]
 
 
@@ -281,7 +313,7 @@ def opening(title, number, step, before):
     yield Slide(title, f"<p>{f'Chapter {number} of ' if number else ''}From Slide to Softmax. Not for clinical use.</p>", to_html(needs) + before, "title")
     yield Slide("In this chapter", to_html(objectives))
     quotes = [text for kind, text in step.blocks if kind == "quote"]
-    shown = quotes or [SENTENCE.split(text)[0] for kind, text in step.blocks if kind == "text"]
+    shown = quotes or [" ".join(first(split(text))) for kind, text in step.blocks if kind == "text"]
     told = to_html("\n\n".join(text for kind, text in step.blocks if kind == "text"))
     yield Slide("The paper says" if quotes else "Where it starts", to_html("\n\n".join(shown)), told)
 
