@@ -36,8 +36,10 @@ LABEL = re.compile(r"^\$\$ \((eq-[\w-]+)\)$|^:name: (fig-[\w-]+)$", re.MULTILINE
 ROLE = re.compile(r"\{([\w:]+)\}`([^`<]*?)(?: *<?([^`<>]+)>)?`")
 CITATION = re.compile(r"\s*\{cite\}`[^`]+`(?!, section)")  # the paper's own sentences keep theirs
 SENTENCE = re.compile(r"(?<!Fig\.)(?:(?<=[.!?])|(?<=[.!?][\"”)*]))\s+(?=[\"“(*`$\[]*[A-Z0-9])")
-ITEM = re.compile(r"^(- |\d+\. )", re.MULTILINE)
+ITEM = re.compile(r"^(- |\d+\. )((?:.+\n?(?!- |\d+\. ))+)\n?", re.MULTILINE)
 FORMULA = re.compile(r"(?<!\$)(\$[^$\n]+\$[.,;:)]+)")
+SIMULATED = re.compile(r"\bsimulated (?:slides|images)\b")  # is said of a table, too, whose caption does not say it
+GLUE = re.compile(r"^glue\([\s\S]*?\)$\n?", re.MULTILINE)  # code that serves the page alone
 LEANS = re.compile(  # on the sentence before
     r"(?:\w+ )?(?:it|its|this|that|they|them|these|those|such|so|then|but|here|there|fig\.)\b", re.IGNORECASE
 )
@@ -65,12 +67,11 @@ class Step(NamedTuple):
 
 
 class Slide(NamedTuple):
-    """A slide: heading, what is shown and what is said, both as HTML, and a class for its style."""
+    """A slide: its heading, and what is shown and what is said, both as HTML."""
 
     heading: str
     shown: str
     notes: str = ""
-    kind: str = ""
 
 
 def to_html(text):
@@ -180,14 +181,15 @@ def picture(data, kind, alt, caption):
     return f"<figure>{image}<figcaption>{to_html(caption)}</figcaption></figure>"
 
 
-def directive(text):
+def directive(text, places):
     """A figure or a box of the chapter as HTML."""
     _, name, argument, options, body = DIRECTIVE.match(text).groups()
     if name != "figure":
         return f"<blockquote>{to_html(body)}</blockquote>"
     data = base64.b64encode((ROOT / "chapters" / argument).read_bytes()).decode()
     alt = re.search(r"^:alt: (.*)$", options, re.MULTILINE)[1]
-    return picture(data, "image/svg+xml", alt, body)
+    label = places[re.search(r"^:name: (.*)$", options, re.MULTILINE)[1]]
+    return picture(data, "image/svg+xml", alt, f"**{label}** {body}")
 
 
 def visuals(step, glued, places):
@@ -199,7 +201,7 @@ def visuals(step, glued, places):
     for cell in step.cells:
         tags, figure = cell.metadata.get("tags", []), cell.metadata.get("mystnb", {})
         if {"remove-cell", "remove-input", "hide-input"}.isdisjoint(tags):
-            source = f"{source}\n\n{cell.source}".strip().replace("\n\n\n", "\n\n")
+            source = GLUE.sub("", f"{source}\n\n{cell.source}").strip().replace("\n\n\n", "\n\n")
         title = figure.get("figure", {})
         caption = f"**{places[title['name']]}** {words(title['caption'], glued, places)}" if title else ""
         for output in cell.outputs if "remove-cell" not in tags else []:
@@ -231,7 +233,7 @@ def last(sentences):
 
 
 def statements(step):
-    """A step's formulas, quotes, lists, points, tables of words and boxes, with the sentences that lead to them, as groups."""
+    """A step's formulas, quotes, lists, points, tables of words and boxes, each after the sentences that lead to it."""
     around = [("", ""), *step.blocks, ("", "")]
     for place, (kind, text) in enumerate(step.blocks, 1):
         if kind == "text":
@@ -241,8 +243,7 @@ def statements(step):
             sentences = split(before[1])
             yield sentences[-LEADING:] if kind == "formula" else last(sentences)
         if kind == "list":
-            _, *items = ITEM.split(text)
-            text = "".join(f"{mark}{split(item.strip())[0]}\n" for mark, item in zip(items[::2], items[1::2], strict=True))
+            text = ITEM.sub(lambda item: f"{item[1]}{split(item[2].strip())[0]}\n", text)
         yield first(split(text)) if kind == "point" else [text]
         if after[0] == "text" and after[1][0].islower():
             yield split(after[1])[:1]
@@ -265,44 +266,48 @@ def comment(step, has_slide):
     sentences = step.sentences
     if list(statements(step)) or not sentences or sentences[0].startswith("*") or has_slide and len(sentences) == 1:
         return []
-    return [one for one in first(sentences) if one[-1] != ":"] + [one for one in sentences if "simulated" in one][:1]
+    return [one for one in first(sentences) if one[-1] != ":"] + [one for one in sentences if SIMULATED.search(one)][:1]
 
 
 def section(heading, steps, glued, places):
     """The slides of a section."""
     found = [sorted(visuals(step, glued, places), key=lambda one: one[0]) for step in steps]
-    kept = sorted((place for place in range(len(steps)) if found[place]), key=lambda place: found[place][0][0])[:VISUALS]
-    slides, said = [], set()
+    some = [place for place in range(len(steps)) if found[place]]
+    kept = sorted(some, key=lambda place: found[place][0][0])[:VISUALS]
+    begins, slides, said, untold = first(steps[0].sentences), [], set(), ""
 
     def new(*groups):
+        """What has not been shown yet, a paragraph a group."""
         shown = ""
         for group in groups:
             text = " ".join(sentence for sentence in dict.fromkeys(group) if sentence not in said)
             said.update(group)
-            shown += directive(text) if text.startswith("```{") else to_html(text)
+            shown += directive(text, places) if text.startswith("```{") else to_html(text)
         return shown
 
-    begins = first(steps[0].sentences)
     for place, step in enumerate(steps):
-        stated, notes = list(statements(step)), step.prose
+        untold, stated = untold + step.prose, list(statements(step))
         if stated:
-            slides.append([new(begins if step.blocks[0][0] == "text" else [], *stated), notes])
-            notes = ""
+            slides.append([new(begins if step.blocks[0][0] in PROSE else [], *stated), untold])
+            untold = ""
         if place in kept:
             (kind, best), *others = found[place]
             above = new(begins if not slides else [], lead(step, kind, opens=not place and not stated))
-            slides.append([above + best, notes])
+            slides.append([above + best, untold])
             slides += [[shown, ""] for other, shown in others if other == TAGGED]
+            untold = ""
             if place + 1 < len(steps):
                 slides[-1][0] += new(comment(steps[place + 1], place + 1 in kept))
         elif slides and not stated:
-            slides[-1][1] += notes
+            slides[-1][1] += untold
+            untold = ""
     if not slides:
-        points = [first(split(text)) for step in steps for kind, text in step.blocks]
-        slides.append([new(*points), "".join(step.prose for step in steps)])
+        points = [first(split(text)) for step in steps for _, text in step.blocks]
+        slides.append([new(*points), ""])
     closing = last([sentence for step in steps for sentence in step.sentences])
     if closing[-1][-1] != ":" and closing[-1] not in said:
         slides[-1][0] += new(closing)
+    slides[-1][1] += untold
     return [Slide(heading, shown, notes) for shown, notes in slides]
 
 
@@ -310,7 +315,8 @@ def opening(title, number, step, before):
     """The first slides: the title, what the reader will do, and the paper's sentence that the chapter starts from."""
     box = next(DIRECTIVE.match(text)[5] for kind, text in step.blocks if kind == "directive")
     objectives, needs = re.split(r"\n\s*\n", box)[:2]
-    yield Slide(title, f"<p>{f'Chapter {number} of ' if number else ''}From Slide to Softmax. Not for clinical use.</p>", to_html(needs) + before, "title")
+    course = f"{f'Chapter {number} of ' if number else ''}From Slide to Softmax. Not for clinical use."
+    yield Slide(title, to_html(course), to_html(needs) + before)
     yield Slide("In this chapter", to_html(objectives))
     quotes = [text for kind, text in step.blocks if kind == "quote"]
     shown = quotes or [" ".join(first(split(text))) for kind, text in step.blocks if kind == "text"]
@@ -320,7 +326,8 @@ def opening(title, number, step, before):
 
 def exercises(heading, steps):
     """The exercises' titles; what they ask is in the notes."""
-    found = [editions.EXERCISE.search(text + "\n") for step in steps for kind, text in step.blocks if kind == "directive"]
+    asked = [text for step in steps for kind, text in step.blocks if kind == "directive"]
+    found = [editions.EXERCISE.search(f"{text}\n") for text in asked]
     titles = to_html("".join(f"1. {exercise[2]}\n" for exercise in found))
     return Slide(heading, titles, to_html("\n\n".join(f"**{one[2]}**: {one[3]}" for one in found)))
 
@@ -339,7 +346,7 @@ def deck(path, places):
             slides.append(exercises(heading, steps))
         elif name == "Take-away":
             points = to_html("\n".join(f"- {sentence}" for step in steps for sentence in step.sentences))
-            slides.append(Slide(heading, points, coming + at_the_end, "takeaway"))
+            slides.append(Slide(heading, points, coming + at_the_end))
         elif name not in {"Quiz", "What comes next"}:
             slides += section(heading, steps, glued, places)
     return title, slides
@@ -357,7 +364,9 @@ def write(folder):
         page = TEMPLATES.get_template("slides.html").render(title=title, slides=slides)
         (folder / f"{path.stem}.html").write_text(page, encoding="utf-8")
         decks.append((int(path.stem[:2]), title, f"{path.stem}.html", len(slides)))
-    (folder / "index.html").write_text(TEMPLATES.get_template("slides_index.html").render(decks=decks), encoding="utf-8")
+    (folder / "index.html").write_text(
+        TEMPLATES.get_template("slides_index.html").render(decks=decks), encoding="utf-8"
+    )
 
 
 def main():
@@ -365,6 +374,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "_build" / "slides")
     folder = parser.parse_args().folder
+    if folder.is_file():
+        parser.error(f"{folder} is a file; name the folder that the slides should go into.")
     write(folder)
     print(f"The slides: {folder / 'index.html'}")
 
