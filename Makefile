@@ -16,7 +16,8 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope -p tests.chapter_times --
 	--nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitise.cfg --no-loadscope-reorder
 # What takes longest goes first, so that neither of the two processes waits for the other at the end.
 LONGEST = $(addprefix tests/,test_site.py test_workers.py test_cli.py model)
-FAST = book data evaluation practice test_guide.py test_house.py test_locks.py test_page_rules.py test_pictures.py test_translation.py
+FAST = book data evaluation practice test_guide.py test_house.py test_locks.py test_page_rules.py test_pictures.py test_slides.py \
+	test_translation.py
 EXECUTE = xargs -n 1 -P 2 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600
 
@@ -30,7 +31,7 @@ book html run test times: export MPLCONFIGDIR = $(OWN)/matplotlib
 book html run test times: export KERAS_HOME = $(OWN)/keras
 unexport MPLBACKEND MATPLOTLIBRC PYTHONSTARTUP
 
-.PHONY: help env book html print sphinx translate lab run style fast test times format student solutions kit head lock clean
+.PHONY: help env book html print sphinx translate lab run style fast test times format student solutions slides kit head lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z% -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -125,6 +126,9 @@ format: env  ## bring the code into the project's style
 
 student solutions: env  ## the chapters for a class: without their solutions, or these alone
 	$(BIN)/python -m teaching.editions $@ $(BUILD)/$@
+
+slides: env  ## slides for each chapter, with notes, from the chapters' stored outputs
+	$(BIN)/python -m teaching.slides $(BUILD)/slides
 
 kit: html  ## one zip for a room without a network: make kit SYSTEM=windows FOR=3.12 (linux, linux-arm, macos)
 	$(BIN)/breakhis practice

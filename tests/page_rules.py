@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-TAGS = {"remove-cell", "remove-input", "hide-input", "hide-output", "nbval-ignore-output"}
+TAGS = {"remove-cell", "remove-input", "hide-input", "hide-output", "nbval-ignore-output", "slide"}
 UNCHECKED = 2  # cells of a chapter whose output may go uncompared
 LINES = 25  # of a code cell
 ALT = 40  # characters; less says no more than a file name
