@@ -169,7 +169,7 @@ def _absorbance(slide, rows, columns):
         for table, scale in zip(slide.grain, GRAIN_SIZES, strict=True)
     )
     epithelium, lumen, mucin, space, across, along = (
-        interpolate(field.astype(np.float32), rows / STEP, columns / STEP) for field in tissue.maps
+        interpolate(field.astype(np.float32), rows / STEP, columns / STEP) for field in tissue[:6]
     )
     soft = max(0.5, 0.8 * float(rows[1] - rows[0]))
     in_lumen = _edge(lumen + 0.7 * rough, soft)

@@ -46,13 +46,14 @@ ROWS, COLUMNS = np.arange(0.0, HEIGHT, STEP), np.arange(0.0, WIDTH, STEP)
 
 
 class Tissue(NamedTuple):
-    """One tissue: maps in micrometres, nuclei, and places to look at.
+    """One tissue: signed distances in micrometres (positive inside) on the grid, nuclei, and places to look at."""
 
-    maps: six arrays on the grid: signed distances (positive inside) to epithelium, lumen, mucin, and space (fat cells
-    and vessels); the coordinates across and along the collagen fibres.
-    """
-
-    maps: tuple
+    epithelium: np.ndarray
+    lumen: np.ndarray
+    mucin: np.ndarray
+    space: np.ndarray  # fat cells and vessels
+    across: np.ndarray  # coordinate across the collagen fibres
+    along: np.ndarray  # coordinate along them
     nuclei: np.ndarray  # structured array, one row a nucleus (or red blood cell)
     centres: np.ndarray  # (MOST_FIELDS, 2): x and y of each field
 
@@ -221,7 +222,7 @@ def grow(seed, number, subtype, traits):
     others = _other_cells(stream(seed, number, "stroma"), traits, maps, vessels)
     outer = _myoepithelial_nuclei(stream(seed, number, "myoepithelium"), traits, maps)
     centres = _centres(stream(seed, number, "fields"), epithelial)
-    return Tissue(maps, np.concatenate([others, outer, epithelial]), centres)
+    return Tissue(*maps, np.concatenate([others, outer, epithelial]), centres)
 
 
 def _fibre_coordinates(random):
