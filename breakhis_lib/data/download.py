@@ -29,15 +29,19 @@ class _InterruptedError(Exception):
     """A transfer that ended early; trying again may help."""
 
 
-class _RefusedError(_InterruptedError, ValueError):
+class _RefusedError(ValueError):
     """An answer that brings no archive, however often it is asked for."""
 
 
-def _untold(done, total):
-    """Whom nothing needs to be told."""
-
-
-def fetch(folder, url=OFFICIAL_URL, progress=_untold, archive=None, unpacked=_untold, attempts=4, pause=1.0):
+def fetch(
+    folder,
+    url=OFFICIAL_URL,
+    progress=lambda done, total: None,
+    archive=None,
+    unpacked=lambda done, total: None,
+    attempts=4,
+    pause=1.0,
+):
     """Make sure that BreakHis is in a folder: found there, unpacked, or downloaded and unpacked.
 
     folder: where BreaKHis_v1/ goes; made if absent. url: the archive's address. progress: called as
@@ -96,7 +100,7 @@ def _download(url, archive, progress, attempts, pause):
             try:
                 _transfer(session, url, part, progress)
                 break
-            except (requests.RequestException, urllib3.exceptions.HTTPError, _InterruptedError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, _InterruptedError, _RefusedError) as error:
                 failures = 1 if _size(part) > furthest else failures + 1
                 furthest = max(furthest, _size(part))
                 hopeless = isinstance(error, ValueError)  # refused, or in requests' words no address at all
