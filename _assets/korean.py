@@ -12,9 +12,8 @@ from fontTools import subset, ttLib
 
 FOLDER = Path(__file__).parent
 KOREAN_FACE = "Noto Sans CJK KR"
-KOREAN = re.compile(
-    r"[\u1100-\u11ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]"
-)  # with the Chinese characters beside some
+# With the Chinese characters beside some.
+KOREAN = re.compile(r"[\u1100-\u11ff\u3130-\u318f\u4e00-\u9fff\uac00-\ud7a3]")
 BY_THE_THEME = "한국어 클릭 메뉴 목차 인쇄 페이지"  # what stands around a translated page; a test asks for more
 
 

@@ -40,19 +40,21 @@ class Page:
         return self.article.h1.get_text()
 
 
+def listed():
+    """The book's pages in reading order: (name, caption of its part), the name a path without a suffix."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    of_parts = [(entry["file"], part["caption"]) for part in toc["parts"] for entry in part["chapters"]]
+    return [(toc["root"], ""), *of_parts]
+
+
 def read(site, only=None):
     """The pages of a built book, in reading order.
 
     site: folder with intro.html. only: names of the pages to take; the others are left out, and links to them.
     Raises FileNotFoundError if a page of the table of contents is not there.
     """
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    named = [
-        (toc["root"], ""),
-        *((entry["file"], part["caption"]) for part in toc["parts"] for entry in part["chapters"]),
-    ]
     pages = []
-    for name, part in named:
+    for name, part in listed():
         if only is None or name in only:
             built = (site / f"{name}.html").read_text(encoding="utf-8")
             article = BeautifulSoup(built, "html.parser").find("article")
@@ -65,7 +67,7 @@ def read(site, only=None):
 def still(article):
     """Take out of a page, in place, what only a browser can show."""
     new = BeautifulSoup("", "html.parser").new_tag
-    answers = [_write_out_quiz(box) for box in article.select(".text_html:has(> [data-numquestions])")]
+    answers = [_write_out_quiz(box, new) for box in article.select(".text_html:has(> [data-numquestions])")]
     for controls in article.select(".controls"):
         controls.replace_with(new("p", string=MOVES))
     for element in article.select(GONE):
@@ -91,11 +93,9 @@ def still(article):
     _gather_solutions(article, answers, new)
 
 
-def _write_out_quiz(box):
+def _write_out_quiz(box, new):
     """Put a quiz's questions where its script was; returns the list of its right answers."""
-    script = box.script.string
-    asked, right = BeautifulSoup("", "html.parser").new_tag("ol"), BeautifulSoup("", "html.parser").new_tag("ol")
-    new = BeautifulSoup("", "html.parser").new_tag
+    script, asked, right = box.script.string, new("ol"), new("ol")
     for item in json.JSONDecoder().raw_decode(script, script.index("["))[0]:
         question, choices, answer = new("li"), new("ol", type="a"), new("li")
         question.append(new("p", string=item["question"] + SEVERAL * (item["type"] == "many_choice")))

@@ -12,11 +12,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
+from teaching.pages import listed
+from teaching.translation import source
 from tests import page_rules
 from tests.page_rules import ROOT
 
@@ -37,13 +38,7 @@ EMPTY_WORDS = 40  # a page with fewer holds nothing
 
 def table_of_contents():
     """The book's pages in reading order, as paths without a suffix."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
-
-
-def source(name):
-    """The file that a page is made from."""
-    return next(path for suffix in (".ipynb", ".md") if (path := ROOT / f"{name}{suffix}").exists())
+    return [name for name, _ in listed()]
 
 
 def _parsed(path):
