@@ -1,6 +1,6 @@
 """Prepare a copy of the course for one GitHub repository: launch buttons, links to PDF and ePub, notebooks for Colab.
 
-    python .github/publish.py https://github.com/OWNER/NAME
+    python -m teaching.publish https://github.com/OWNER/NAME
 
 writes the address into _config.yml, so that built pages carry Binder and Colab buttons; puts links to the book as PDF
 and ePub, which `make print` writes, on the first page; and puts a first cell into every chapter that, in Colab, fetches
@@ -15,6 +15,8 @@ from pathlib import Path
 
 import nbformat
 import yaml
+
+from locks import lock
 
 BRANCH = "launch"
 LAUNCH_BUTTONS = {
@@ -41,7 +43,7 @@ if "google.colab" in sys.modules:
             print("Now choose Runtime, Restart session, and run on from the next cell.")
     sys.path.insert(0, COURSE)
     os.chdir(COURSE + "/chapters")"""
-PLACE = "% .github/publish.py puts links to the book as PDF and ePub in the place of this line.\n"
+PLACE = "% teaching/publish.py puts links to the book as PDF and ePub in the place of this line.\n"
 LINKS = """<p class="downloads">The whole book to take along: <a href="from-slide-to-softmax.pdf">PDF, to print</a>, or
 <a href="from-slide-to-softmax.epub">ePub, for electronic readers</a>.</p>
 """
@@ -53,8 +55,8 @@ def packages(root):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["chapters"]]
     names = {re.match(r"[\w-]+", text)[0] for text in asked} - BY_THE_RUNTIME
-    locks = "".join((root / "locks" / f"{name}.txt").read_text(encoding="utf-8") for name in ("pages", "course"))
-    return " ".join(re.search(rf"^{name}==[\w.]+", locks, flags=re.MULTILINE)[0] for name in sorted(names))
+    locked = lock.layer("course")
+    return " ".join(re.match(r"\S+", locked[name])[0] for name in sorted(names))
 
 
 def prepare(root, address):

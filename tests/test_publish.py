@@ -1,6 +1,5 @@
 """What a published copy gets: buttons and links that name existing files, and a cell that works in Colab alone."""
 
-import importlib.util
 import json
 import os
 import re
@@ -12,18 +11,10 @@ import pytest
 import yaml
 
 import breakhis_lib
-from teaching import printed
+from teaching import printed, publish
 from tests.page_rules import ROOT
 
 ADDRESS = "https://github.com/OWNER/NAME"
-
-
-@pytest.fixture(scope="module")
-def publish():
-    spec = importlib.util.spec_from_file_location("publish", ROOT / ".github" / "publish.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -37,7 +28,7 @@ def first_cell(path):
     return next(cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code")
 
 
-def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(publish, course):
+def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(course):
     publish.prepare(course, f"{ADDRESS}.git")  # as a remote is often written
     publish.prepare(course, ADDRESS)
     config = yaml.safe_load((course / "_config.yml").read_text(encoding="utf-8"))
@@ -56,7 +47,7 @@ def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(publish, cour
         assert sum("google.colab" in source for source in sources) == 1
 
 
-def test_a_published_copy_links_to_the_pdf_and_the_epub_and_the_committed_one_does_not(publish, course):
+def test_a_published_copy_links_to_the_pdf_and_the_epub_and_the_committed_one_does_not(course):
     assert "from-slide-to-softmax." not in (course / "intro.md").read_text(encoding="utf-8")
     publish.prepare(course, ADDRESS)
     publish.prepare(course, ADDRESS)
@@ -70,7 +61,7 @@ def test_a_published_copy_links_to_the_pdf_and_the_epub_and_the_committed_one_do
     )
 
 
-def test_the_colab_cell_does_nothing_elsewhere(publish, tmp_path):
+def test_the_colab_cell_does_nothing_elsewhere(tmp_path):
     cell = publish.COLAB.format(branch="launch", address=ADDRESS, packages="")
     code = f"import os\nbefore = os.getcwd()\n{cell}\nassert os.getcwd() == before"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
@@ -78,7 +69,7 @@ def test_the_colab_cell_does_nothing_elsewhere(publish, tmp_path):
 
 
 @pytest.mark.parametrize(("numpy", "restart"), [(metadata.version("numpy"), False), ("1.0", True)])
-def test_the_colab_cell_fetches_the_course_and_finds_its_records(publish, course, tmp_path, numpy, restart):
+def test_the_colab_cell_fetches_the_course_and_finds_its_records(course, tmp_path, numpy, restart):
     subprocess.run(["git", "branch", publish.BRANCH], cwd=course, check=True)
     cell = publish.COLAB.format(branch=publish.BRANCH, address=course.as_uri(), packages=publish.packages(course))
     code = f"""
@@ -103,7 +94,7 @@ assert installed[1][-2:] == ["--editable", COURSE]
 @pytest.mark.parametrize(
     "address", ["github.com/OWNER/NAME", "https://example.org/OWNER/NAME", "https://github.com/OWNER"]
 )
-def test_another_address_is_refused(publish, course, address):
+def test_another_address_is_refused(course, address):
     with pytest.raises(ValueError, match="expected https://github.com/OWNER/NAME"):
         publish.prepare(course, address)
 
