@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup, Tag
 ROOT = Path(__file__).parents[1]
 GONE = ", ".join(
     ["script", "style", "details.hide", ".headerlink", "[aria-hidden=true]", ".toctree-wrapper", ".downloads"]
-    + ["label:has(> select)", ".sd-tab-set > input"]
+    + ["label:has(> select)", ".sd-tab-set > input", "p:has(> .language)"]
 )
 # Two thirds of a page's elements are words of code that have no colour of their own.
 PLAIN = ".highlight span:is(.n, .p, .o, .w, :not([class])), code span.pre"
