@@ -82,6 +82,14 @@ EXPERIMENTS = {
         (f"--magnifications 40,100 --protocols image --seeds {FIVE} --epochs 100 --patience 15",),
     ),
     **_both("readings/inference", "Which layers are the top four?", f"--readings {SIX}"),
+    "readings/inference": Experiment(
+        "Which layers are the top four, for images, slides and numbers?",
+        (
+            f"{X200} --readings {SIX}",
+            f"--magnifications 200 --protocols image,slide --seeds {THREE} --readings probe,last4,sepconv4,block13",
+            f"--magnifications 200 --protocols image,slide --seeds {THREE} --readings blocks4",  # the longest: last
+        ),
+    ),
     **_both("readings/batch", "Whose statistics normalise?", "--readings block14,block13,blocks4 --batch-norm batch"),
     **_both("factors/epochs-5", "Does a third of the epochs do?", "--epochs 5"),
     **_both("factors/class-weights", "Should classes weigh alike?", "--class-weights"),
