@@ -64,6 +64,7 @@ book: env $(KERNEL)  ## everything: practice slides, weights, fine-tuning, chapt
 	cp -r $(PAGES) $(BUILD)/source
 	ls $(BUILD)/source/chapters/*.ipynb | $(EXECUTE)
 	$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD)/book -W -n --keep-going --quiet
+	$(BIN)/python -m teaching.shelf $(BUILD)/book/_build/html
 	@echo "The book: $(BUILD)/book/_build/html/index.html"
 	$(BIN)/breakhis table $(RUN)
 

@@ -1,11 +1,10 @@
-"""Prepare a copy of the course for one GitHub repository: launch buttons, links to PDF and ePub, notebooks for Colab.
+"""Prepare a copy of the course for one GitHub repository: launch buttons, and notebooks for Colab.
 
     python -m teaching.publish https://github.com/OWNER/NAME
 
-writes the address into _config.yml, so that built pages carry Binder and Colab buttons; puts links to the book as PDF
-and ePub, which `make print` writes, on the first page; and puts a first cell into every chapter that, in Colab, fetches
-the course and installs it. The workflow `book.yml` does this in its own copy, and lays the two files beside the pages.
-That copy becomes the branch `launch` that the buttons open; what is committed has no such cell, and no such link.
+writes the address into _config.yml, so that built pages carry Binder and Colab buttons, and puts a first cell into
+every chapter that, in Colab, fetches the course and installs it. The workflow `book.yml` does this in its own copy,
+which becomes the branch `launch` that the buttons open; what is committed has no such cell.
 """
 
 import argparse
@@ -43,10 +42,6 @@ if "google.colab" in sys.modules:
             print("Now choose Runtime, Restart session, and run on from the next cell.")
     sys.path.insert(0, COURSE)
     os.chdir(COURSE + "/chapters")"""
-PLACE = "% teaching/publish.py puts links to the book as PDF and ePub in the place of this line.\n"
-LINKS = """<p class="downloads">The whole book to take along: <a href="from-slide-to-softmax.pdf">PDF, to print</a>, or
-<a href="from-slide-to-softmax.epub">ePub, for electronic readers</a>.</p>
-"""
 BY_THE_RUNTIME = {"ipykernel", "ipython"}  # Colab works with its own
 
 
@@ -60,7 +55,7 @@ def packages(root):
 
 
 def prepare(root, address):
-    """Write the address into settings and set-up, links into the first page, the Colab cell into every chapter.
+    """Write the address into settings and set-up, the Colab cell into every chapter.
 
     root: folder of the course. address: of its GitHub repository, https://github.com/OWNER/NAME.
     Raises ValueError on another address.
@@ -75,8 +70,6 @@ def prepare(root, address):
     page = root / "chapters" / "set_up.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(re.sub(r"`git clone ADDRESS`[^;]*", f"`git clone {address}`", text), encoding="utf-8")
-    first = root / "intro.md"
-    first.write_text(first.read_text(encoding="utf-8").replace(PLACE, LINKS), encoding="utf-8")
     source = COLAB.format(branch=BRANCH, address=address, packages=packages(root))
     for path in sorted((root / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from importlib import metadata
@@ -11,7 +10,7 @@ import pytest
 import yaml
 
 import breakhis_lib
-from teaching import printed, publish
+from teaching import publish
 from tests.page_rules import ROOT
 
 ADDRESS = "https://github.com/OWNER/NAME"
@@ -45,20 +44,6 @@ def test_a_published_copy_has_buttons_and_one_colab_cell_a_chapter(course):
         assert sources[0].startswith("# In Colab")
         assert ADDRESS in sources[0]
         assert sum("google.colab" in source for source in sources) == 1
-
-
-def test_a_published_copy_links_to_the_pdf_and_the_epub_and_the_committed_one_does_not(course):
-    assert "from-slide-to-softmax." not in (course / "intro.md").read_text(encoding="utf-8")
-    publish.prepare(course, ADDRESS)
-    publish.prepare(course, ADDRESS)
-    first = (course / "intro.md").read_text(encoding="utf-8")
-    assert re.findall(r'href="(\S+)"', first) == [f"{printed.NAME}.pdf", f"{printed.NAME}.epub"]
-    steps = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
-    assert (
-        steps.index("make print")
-        < steps.index(f"cp _build/print/{printed.NAME}.* _build/html")
-        < steps.index("tests.site")
-    )
 
 
 def test_the_colab_cell_does_nothing_elsewhere(tmp_path):

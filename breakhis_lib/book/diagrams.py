@@ -28,9 +28,7 @@ def _module(axis, branches, join):
     _box(axis, middle, 0, "input", GREY)
     _box(axis, middle, top, join, GREY)
     for place, labels in enumerate(branches):
-        points = [(middle, 0), *((place, height + 1) for height in range(len(labels))), (middle, top)]
-        if not labels:  # a shortcut goes around
-            points = [(middle, 0), (place, 0.8), (place, top - 0.8), (middle, top)]
+        points = [(middle, 0), (place, 0.8), (place, top - 0.8), (middle, top)]  # beside the other branches' boxes
         axis.plot(*zip(*points, strict=True), color=GREY, linewidth=1.5, zorder=0)
         for height, label in enumerate(labels, 1):
             _box(axis, place, height, label, BENIGN if label.startswith("1×1") else MALIGNANT)
