@@ -20,7 +20,7 @@ def main():
         page.get_by_label("by slide").check()
         page.locator(".laboratory").screenshot(path=FOLDER / "laboratory.png")
     with site.opened(site.BUILT / "chapters" / "07_beyond_accuracy.html", 1100) as page:
-        page.locator("#threshold-figure").evaluate("figure => figure.scrollIntoView({block: 'center'})")
+        page.locator("#threshold-figure").evaluate("figure => figure.scrollIntoView({block: 'start'})")
         page.wait_for_timeout(500)
         page.screenshot(path=FOLDER / "page.png")
     for name in ("laboratory", "page"):

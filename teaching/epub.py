@@ -18,6 +18,7 @@ from teaching.pages import ROOT
 KINDS = {".xhtml": "application/xhtml+xml", ".css": "text/css", ".png": "image/png", ".jpg": "image/jpeg"}
 KINDS |= {".svg": "image/svg+xml", ".woff": "font/woff"}
 KEPT = {"id", "class", "href", "src", "alt", "colspan", "rowspan", "scope", "type", "start", "lang"}
+DRAWN = ["math", "svg"]  # what is in a language of its own
 STYLE, FONT, COVER, PICTURE = "style.css", "korean.woff", "cover.jpg", "_static/cover.jpg"
 CONTAINER = """<?xml version="1.0" encoding="utf-8"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>
@@ -72,8 +73,10 @@ def write(path, book, front, formulas, built, cover, about):
         for image in article.find_all("img"):
             inside = Path(os.path.normpath(folder / image["src"])).as_posix()
             files[inside] = built / inside
+        for drawing in article.find_all("svg"):
+            drawing["viewBox"] = drawing.attrs.pop("viewbox")  # whose letters a parser of HTML makes small
         for tag in article.find_all(True):
-            if not tag.find_parent("math") and tag.name != "math":
+            if not tag.find_parent(DRAWN) and tag.name not in DRAWN:
                 tag.attrs = {name: value for name, value in tag.attrs.items() if name in KEPT}
         style = Path(os.path.relpath(STYLE, folder)).as_posix()
         documents[f"{page.name}.xhtml"] = _document(page.title, article.decode_contents(), about, style)
@@ -128,9 +131,9 @@ def _package(documents, files, about):
     """The list of what is in the book, and in which order it is read."""
     manifest, spine = [], []
     for number, name in enumerate([*documents, *files]):
-        special = {"contents.xhtml": "nav", COVER: "cover-image"}.get(name, "")
-        special = special or ("mathml" if "<math" in documents.get(name, "") else "")
-        properties = f' properties="{special}"' if special else ""
+        special = [{"contents.xhtml": "nav", COVER: "cover-image"}.get(name, "")]
+        special += [kind for tag, kind in (("<math", "mathml"), ("<svg", "svg")) if tag in documents.get(name, "")]
+        properties = f' properties="{" ".join(special).strip()}"' if any(special) else ""
         manifest.append(f'<item id="i{number}" href="{name}" media-type="{KINDS[Path(name).suffix]}"{properties}/>')
         if name in documents:
             spine.append(f'<itemref idref="i{number}"/>')

@@ -17,6 +17,8 @@ from tests.site import BUILT, needs_book, needs_browser
 pytestmark = needs_book
 FEW = ["chapters/set_up", "chapters/07_beyond_accuracy", "chapters/glossary"]
 XHTML = "{http://www.w3.org/1999/xhtml}"
+SVG = "{http://www.w3.org/2000/svg}"
+ITEM = "{http://www.idpf.org/2007/opf}item"
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +125,12 @@ def test_the_epub_is_whole_and_its_formulas_need_no_script(files, book):
         assert archive.namelist()[0] == "mimetype"
         assert archive.read("mimetype") == b"application/epub+zip"
         package = ElementTree.fromstring(archive.read("book.opf"))
-        listed = {item.get("href") for item in package.iter("{http://www.idpf.org/2007/opf}item")}
+        listed = {item.get("href") for item in package.iter(ITEM)}
         assert listed == set(archive.namelist()) - {"mimetype", "META-INF/container.xml", "book.opf"}
         documents = {name: ElementTree.fromstring(archive.read(name)) for name in listed if name.endswith(".xhtml")}
     assert {f"{name}.xhtml" for name in FEW} < documents.keys()
     places = {name: [tag.get("id") for tag in page.iter() if tag.get("id")] for name, page in documents.items()}
-    formulas = 0
+    formulas = drawn = 0
     for name, page in documents.items():
         assert len(places[name]) == len(set(places[name]))
         assert not list(page.iter(f"{XHTML}script"))
@@ -141,4 +143,10 @@ def test_the_epub_is_whole_and_its_formulas_need_no_script(files, book):
             if not path.startswith("http"):
                 assert not place or place in places[target], link.get("href")
         formulas += len(list(page.iter("{http://www.w3.org/1998/Math/MathML}math")))
+        properties = next(item.get("properties") or "" for item in package.iter(ITEM) if item.get("href") == name)
+        drawings = list(page.iter(f"{SVG}svg"))
+        assert ("svg" in properties.split()) == bool(drawings)
+        assert all(drawing.get("viewBox") and drawing.get("aria-label") for drawing in drawings)
+        drawn += len([path for drawing in drawings for path in drawing if path.tag == f"{SVG}path" and path.get("d")])
+    assert drawn == 20  # chapter 7's dots: two splits, two labels, five parts
     assert formulas == sum(len(page.article.select(".math")) for page in book if page.name in FEW) > 30

@@ -1,7 +1,7 @@
 """A figure that answers while one turns a threshold: plain HTML with a small script, which needs no network.
 
-Everything is counted here, from a record; the script of the page only looks up and multiplies. Without
-JavaScript the table for a threshold of 0.5 is what is seen.
+Everything is counted here, from a record; the script of the page looks up, multiplies, and draws each test image
+as a dot. Without JavaScript the dots and the table for a threshold of 0.5 are what is seen.
 """
 
 import json
@@ -17,12 +17,15 @@ THRESHOLDS = np.round(np.arange(101) / 100, 2)
 RATIOS = (1, 2, 5, 10, 20, 50)  # what a missed cancer costs, in false alarms
 START = 50  # place of the threshold 0.5
 SHOWN = 1.01  # marks a chosen threshold above every probability at the right end of the slider
+LABELS = {"malignant": 1, "benign": 0}  # which dots are drawn, from top to bottom
+WIDTH = 1000  # of the axis from 0 to 1, in units of the drawing
+ROW, ROWS = 26, 1170  # height of a slide's row, and of all rows at most, in the same units
 
 
 def html(predictions, magnification, ratio=10, identity="threshold-figure"):
     """The HTML of a slider for the threshold, by image beside by slide; show it with IPython.display.HTML.
 
-    predictions: of one reading, with magnification, protocol (image and slide), seed, set, file, label and
+    predictions: of one reading, with magnification, protocol (image and slide), seed, set, file, slide, label and
     p_malignant; each test image once a protocol. magnification, ratio (one of RATIOS): what is shown first. identity:
     begins every id of the HTML; one figure of a page each. Returns a string, the same for the same predictions.
     Raises ValueError when an image is tested twice, or there is nothing of that magnification or ratio.
@@ -40,6 +43,8 @@ def html(predictions, magnification, ratio=10, identity="threshold-figure"):
         ratio=ratio,
         magnifications=list(found),
         ratios=RATIOS,
+        start=START,
+        found=found[magnification],
         columns={protocol: _column(of_protocol, ratio) for protocol, of_protocol in found[magnification].items()},
         data=Markup(json.dumps(found, separators=(",", ":")).replace("<", "\\u003c")),
     )
@@ -48,13 +53,14 @@ def html(predictions, magnification, ratio=10, identity="threshold-figure"):
 def counts(predictions):
     """What the figure looks up: a dictionary, by magnification and then by protocol.
 
-    Each entry holds malignant and benign (test images), missed and alarms (a number for each of THRESHOLDS), and
-    chosen: for each of RATIOS the thresholds that are cheapest on each seed's validation images, and what they miss
-    and alarm on its test images.
+    Each entry holds malignant and benign (test images), missed and alarms (a number for each of THRESHOLDS), chosen:
+    for each of RATIOS the thresholds that are cheapest on each seed's validation images, and what they miss and alarm
+    on its test images; dots (see `_dots`), and row, the height of a slide's row.
     """
-    found = {}
+    found, tested = {}, predictions[predictions.set == "test"]
+    middle = metrics.positive_probability(tested).groupby([tested.magnification, tested.label, tested.slide]).median()
     for (magnification, protocol), rows in predictions.groupby(["magnification", "protocol"]):
-        test = rows[rows.set == "test"]
+        test, order = rows[rows.set == "test"], middle[magnification].sort_values()
         if test.file.duplicated().any():
             raise ValueError("an image is tested twice; choose the seeds of one shuffle")
         table = decisions.confusion_counts(test.label, metrics.positive_probability(test), THRESHOLDS)
@@ -64,8 +70,23 @@ def counts(predictions):
             "missed": table.missed.tolist(),
             "alarms": table.alarms.tolist(),
             "chosen": {str(ratio): _chosen(rows, ratio) for ratio in RATIOS},
+            "dots": {name: _dots(test[test.label == label], order[label]) for name, label in LABELS.items()},
+            "row": min(ROW, ROWS // len(order)),
         }
     return found
+
+
+def _dots(test, order):
+    """Where the images of one label lie: a list a slide, from top to bottom, of places from 0 to WIDTH, rising.
+
+    test: test images of that label. order: a series by slide, rising; what is highest comes first, and a slide without
+    test images here has an empty list. A place is the probability in thousandths, but on the side of each of THRESHOLDS
+    on which the probability itself is: place >= 10 * k where and only where p >= THRESHOLDS[k].
+    """
+    p = metrics.positive_probability(test)
+    below = 10 * (np.searchsorted(THRESHOLDS, p, side="right") - 1)  # the last threshold that calls it malignant
+    places = np.clip((WIDTH * p).round(), below, below + 9).astype(int)
+    return [sorted(places[test.slide == slide].tolist()) for slide in order.index[::-1]]
 
 
 def _chosen(rows, ratio):

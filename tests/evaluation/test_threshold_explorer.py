@@ -20,6 +20,7 @@ def predictions():
             for seed in (0, 1):
                 table = pd.DataFrame({"file": [f"{n}.png" for n in range(300)], "label": np.arange(300) % 3 > 0})
                 table["label"] = table.label.astype(int)
+                table["slide"] = [f"{label} {n % 7}" for n, label in enumerate(table.label)]
                 table["p_malignant"] = np.clip(table.label * 0.6 + 0.2 + random.normal(0, spread, 300), 0, 1).round(6)
                 table["set"] = np.where(np.arange(300) // 150 == seed, "test", "validation")
                 frames.append(table.assign(magnification=magnification, protocol=protocol, seed=seed))
@@ -47,6 +48,49 @@ def test_the_page_holds_the_counts_of_every_threshold(predictions, html):
             assert found["missed"] == expected.missed.tolist()
             assert found["alarms"] == expected.alarms.tolist()
             assert (found["malignant"], found["benign"]) == (200, 100)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_as_many_dots_are_on_the_wrong_side_as_are_counted_at_every_threshold(predictions, ties):
+    thresholds = np.linspace(0, 1, 101).round(2)
+    if ties:  # each threshold itself, and what rounds to it from either side
+        near = np.concatenate([thresholds, thresholds - 4e-5, thresholds + 4e-5, thresholds - 1e-9]).clip(0, 1)
+        predictions = predictions.assign(p_malignant=np.resize(near, len(predictions)))
+    for magnification, by_protocol in threshold_explorer.counts(predictions).items():
+        for protocol, found in by_protocol.items():
+            _, test = rows_of(predictions, magnification, protocol)
+            malignant, benign = (np.concatenate(found["dots"][label]) for label in ("malignant", "benign"))
+            places = np.concatenate([malignant, benign])
+            assert np.abs(np.sort(places) / 1000 - np.sort(test.p_malignant)).max() < 0.001
+            counts = decisions.confusion_counts(test.label, test.p_malignant, thresholds)
+            for place, row in counts.iterrows():
+                assert (malignant < 10 * place).sum() == row.missed
+                assert (benign >= 10 * place).sum() == row.alarms
+
+
+def test_the_dots_of_a_slide_share_a_row_at_the_same_height_in_both_drawings(predictions):
+    test = predictions[(predictions.set == "test") & (predictions.magnification == 200)]
+    gone = test[(test.protocol == "image") & (test.slide == "0 3")].index
+    found = threshold_explorer.counts(predictions.drop(gone))[200]
+    test = test.drop(gone)
+    for label, name in enumerate(("benign", "malignant")):
+        middle = test[test.label == label].groupby("slide").p_malignant.median().sort_values(ascending=False)
+        for protocol, seen in found.items():
+            expected = [
+                sorted(test[(test.protocol == protocol) & (test.slide == slide)].p_malignant) for slide in middle.index
+            ]
+            assert [len(row) for row in seen["dots"][name]] == [len(row) for row in expected]
+            assert np.concatenate(seen["dots"][name]) / 1000 == pytest.approx(np.concatenate(expected), abs=0.001)
+    assert [len(seen["dots"]["benign"]) for seen in found.values()] == [7, 7]
+    assert [] in found["image"]["dots"]["benign"]
+
+
+def test_the_rows_of_many_slides_are_lower(predictions):
+    many = predictions.assign(slide=[f"{label} {n % 80}" for n, label in enumerate(predictions.label)])
+    few, many = (threshold_explorer.counts(table)[200]["slide"] for table in (predictions, many))
+    height = sum(len(rows) for rows in many["dots"].values()) * many["row"]
+    assert many["row"] < few["row"]
+    assert 1000 < height < 1200
 
 
 def test_thresholds_are_chosen_on_the_validation_images_of_each_seed(predictions):
@@ -105,7 +149,7 @@ def test_the_keys_move_the_threshold_and_every_number_with_it(predictions, path)
     with sync_playwright() as playwright:
         page, asked = open_page(playwright, path)
         before = shown(page)
-        page.get_by_label("Threshold").focus()
+        page.get_by_label("Threshold", exact=True).focus()
         page.keyboard.press("ArrowRight")
         at_51 = shown(page)
         said = page.locator("output").text_content()
@@ -141,6 +185,58 @@ def test_the_keys_move_the_threshold_and_every_number_with_it(predictions, path)
     assert float(width.rstrip("%")) == pytest.approx(100 * int(after["slide-missed"].split()[0]) / 200)
 
 
+def drawn(page):
+    """What is seen of the dots: of each drawing its description, and the form of each of its parts."""
+    return {
+        drawing.get_attribute("data-dots"): {
+            "label": drawing.get_attribute("aria-label"),
+            "size": drawing.get_attribute("viewBox"),
+            **{part.get_attribute("class"): part.get_attribute("d") for part in drawing.query_selector_all("path")},
+        }
+        for drawing in page.query_selector_all("svg")
+    }
+
+
+@needs_browser
+def test_dots_become_crosses_as_the_threshold_passes_them(predictions, path):
+    keys = {"malignant": "missed", "benign": "alarms"}
+    with sync_playwright() as playwright:
+        page, _ = open_page(playwright, path)
+        for magnification in (200, 100):
+            page.get_by_label("Magnification").select_option(str(magnification))
+            for place in (0, 29, 50, 57, 100):
+                page.get_by_label("Threshold", exact=True).fill(str(place / 100))
+                numbers, drawings = shown(page), drawn(page)
+                assert len(drawings) == 4
+                for name, parts in drawings.items():
+                    protocol, label = name.split("-")
+                    _, test = rows_of(predictions, magnification, protocol)
+                    counts = decisions.confusion_counts(test.label, test.p_malignant, [place / 100]).iloc[0]
+                    wrong = int(counts[keys[label]])
+                    assert parts["wrong"].count("M") == wrong
+                    assert parts["right"].count("M") == counts[label] - wrong
+                    assert numbers[f"{protocol}-{keys[label]}"] == f"{wrong} of {counts[label]:.0f}"
+                    assert numbers[f"{protocol}-crosses-{label}"] == str(wrong)
+                    assert f" {wrong} of {counts[label]:.0f} are " in parts["label"]
+                    assert f"threshold {place / 100:.2f}:" in parts["label"]
+                    assert parts["line"].startswith(f"M{10 * place} ")
+                    crosses = [float(x) + 9 for x in re.findall(r"M(-?\d+)", parts["wrong"])]
+                    assert all((x < 10 * place) == (label == "malignant") for x in crosses)
+                    assert parts["rows"].count("M") == 7
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_of_it_is_wider_than_a_phone_and_the_slider_stays_in_sight(path, width):
+    with sync_playwright() as playwright:
+        page, _ = open_page(playwright, path, viewport={"width": width, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        tops = [drawing.bounding_box()["y"] for drawing in page.locator("svg.malignant").all()]
+        assert (tops[0] == tops[1]) == (width > 600)
+        page.locator("svg.benign").last.scroll_into_view_if_needed()
+        assert 0 <= page.get_by_label("Threshold", exact=True).bounding_box()["y"] < 640
+
+
 @needs_browser
 def test_without_javascript_the_table_is_there_and_nothing_that_cannot_be_used(path):
     with sync_playwright() as playwright:
@@ -150,6 +246,8 @@ def test_without_javascript_the_table_is_there_and_nothing_that_cannot_be_used(p
             element.get_attribute("data-show"): element.inner_text()
             for element in page.query_selector_all("[data-show]")
         }
+        still_drawn = drawn(page)
         page, _ = open_page(playwright, path)
         assert dead == [False] * 3
         assert still == shown(page)
+        assert still_drawn == drawn(page)
