@@ -43,8 +43,9 @@ def test_a_hundred_squares_are_a_hundred_and_as_many_violet_as_malignant():
 def test_every_slide_has_its_stem():
     shares = pd.DataFrame({"label": [1, 0, 1], "correct": [1.0, 0.5, 0.0]})
     figure = figures.slides_correct(shares, ["benign", "malignant"])
-    heights = [line.get_ydata().tolist() for line in figure.axes[0].lines]
-    assert heights == [[0.5], [0.0, 1.0]]
+    stems = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+    dots = [height for points in figure.axes[0].collections for _, height in points.get_offsets().tolist()]
+    assert stems == [[0.5], [0.0, 1.0]] and dots == [0.5, 0.0, 1.0]
     assert "1 benign slides" in words(figure)
 
 

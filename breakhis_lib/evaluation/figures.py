@@ -24,6 +24,15 @@ STYLES = {  # of ways to split: colour, marker, and how far below the middle of 
 }  # fmt: skip
 
 
+def style():
+    """Set the look of all figures that follow: no frame at the top and the right, and nothing that overlaps.
+
+    Colours come in the order of the classes (benign, malignant) and of the ways to split (image, slide, number).
+    """
+    bare = {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "figure.autolayout": True}
+    seaborn.set_theme(style="ticks", palette=[BENIGN, MALIGNANT, NUMBER, GREY], font="DejaVu Sans", rc=bare)
+
+
 def fields(table, titles, columns=4, width=10):
     """Show images of slides in a grid.
 
@@ -33,20 +42,14 @@ def fields(table, titles, columns=4, width=10):
     return pictures([images.read_image(path) for path in table.path], titles, columns, width)
 
 
-def _grid(count, columns, width, height):
+def _grid(count, columns, width, height, layout="tight"):
     """A figure for so many pictures, each of that height in widths, and its axes without ticks."""
     rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * width / columns * height), squeeze=False)
+    size = (width, rows * width / columns * height)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout=layout)
     for axis in axes.flat:
         axis.axis("off")
     return figure, axes
-
-
-def _tidy(figure):
-    """No frame at the top and the right, and nothing that overlaps."""
-    seaborn.despine(figure)
-    figure.tight_layout()
-    return figure
 
 
 def pictures(arrays, titles, columns=None, width=9):
@@ -60,7 +63,19 @@ def pictures(arrays, titles, columns=None, width=9):
     for axis, array, title in zip(axes.flat, arrays, titles, strict=False):
         axis.imshow(array, cmap="Greys")
         axis.set_title(title, fontsize=10)
-    return _tidy(figure)
+    return figure
+
+
+def lines(table, **look):
+    """Columns of a table as lines over its index, each with its name at its right end.
+
+    table: data frame of numbers, its index rising; nan is left out. look: what `seaborn.relplot` takes, such as
+    height (inches), marker and palette. Returns the matplotlib axes.
+    """
+    axis = seaborn.relplot(table, kind="line", aspect=1.5, estimator=None, dashes=False, legend=False, **look).ax
+    for name, line in zip(table, axis.lines, strict=True):
+        axis.text(table.index[-1], table[name].iloc[-1], f"  {name}", color=line.get_color(), va="center")
+    return axis
 
 
 def table4(table, width=7):
@@ -79,11 +94,10 @@ def table4(table, width=7):
             axis.plot(row.accuracy, place + shift, marker, color=color, label=f"ours, by {protocol}")
             axis.plot(row.majority, place + shift, "|", color=GREY, markersize=12, label="majority class")
     axis.set_yticks(range(len(magnifications)), [f"x{magnification}" for magnification in magnifications])
-    axis.invert_yaxis()
-    axis.set_xlabel("test accuracy in percent (line: 95 % interval over slides)")
+    axis.set(xlabel="test accuracy in percent (line: 95 % interval over slides)", ylim=(place + 0.6, -0.5))
     told = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    axis.legend(told.values(), told, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=5, fontsize=8, frameon=False)
-    return _tidy(figure)
+    axis.legend(told.values(), told, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=5, fontsize=8)
+    return figure
 
 
 def hundred_squares(shares, width=8):
@@ -97,7 +111,7 @@ def hundred_squares(shares, width=8):
         squares = np.arange(100).reshape(10, 10) < round(100 * share)
         seaborn.heatmap(squares, ax=axis, xticklabels=False, yticklabels=False, **look)
         axis.set_title(f"{name}\n{squares.sum()} malignant", fontsize=11)
-    return _tidy(figure)
+    return figure
 
 
 def confusion(matrix, names, width=6):
@@ -122,7 +136,7 @@ def confusion(matrix, names, width=6):
         left += share
     axis.set(xlim=(0, 1), ylim=(0, 1.1), ylabel="share of the class", xticks=[])
     axis.spines["bottom"].set_visible(False)
-    return _tidy(figure)
+    return figure
 
 
 def slides_correct(shares, names, width=7):
@@ -133,13 +147,13 @@ def slides_correct(shares, names, width=7):
     """
     shares = shares.sort_values(["label", "correct"]).reset_index(drop=True)
     figure, axis = plt.subplots(figsize=(width, 0.42 * width))
-    for label, color in enumerate((BENIGN, MALIGNANT)):
-        group = shares[shares.label == label]
-        axis.vlines(group.index, 0, group.correct, color=color, linewidth=2)
-        axis.plot(group.index, group.correct, "o", color=color, markersize=6)
-        axis.text(group.index[0], 1.07, f"{len(group)} {names[label]} slides", color=color)
+    look = {"x": shares.index, "y": "correct", "hue": "label", "palette": {0: BENIGN, 1: MALIGNANT}, "legend": False}
+    seaborn.barplot(shares, native_scale=True, width=len(shares) / 150, saturation=1, linewidth=0, **look)
+    seaborn.stripplot(shares, native_scale=True, size=7, jitter=False, **look)
+    for label, group in shares.groupby("label"):
+        axis.text(group.index[0], 1.07, f"{len(group)} {names[label]} slides", color=look["palette"][label])
     axis.set(xlabel="test slides", ylabel="share of images correct", xticks=[], ylim=(-0.05, 1.2), yticks=[0, 0.5, 1])
-    return _tidy(figure)
+    return figure
 
 
 def activation_maps(maps, paths, titles, columns=3, width=9, name="malignant", beside=False):
@@ -149,7 +163,7 @@ def activation_maps(maps, paths, titles, columns=3, width=9, name="malignant", b
     columns: pictures a row. width: inches. name: of the class. beside: whether the image as it is comes before each
     map. Returns the matplotlib figure. Raises InputError as `images.read_image`.
     """
-    figure, axes = _grid(len(maps) * (1 + beside), columns, width, 0.8)
+    figure, axes = _grid(len(maps) * (1 + beside), columns, width, 0.8, "none")
     cells = iter(axes.flat)
     limit = max(np.abs(heatmap).max() for heatmap in maps)
     tint = LinearSegmentedColormap.from_list("stains", [BENIGN, "#ffffff", MALIGNANT])
@@ -200,14 +214,13 @@ def curves(predictions, width=10):
         p = positive_probability(rows)
         axes[0].plot(*roc_curve(rows.label, p)[:2], color=color, label=f"by {protocol}")
         axes[1].plot(*precision_recall_curve(rows.label, p)[1::-1], color=color)
-        reliable = calibration.reliability(rows.label, p)
         name = p.name.removeprefix("p_")
-        axes[2].plot(reliable.p, reliable.malignant, "o-", color=color, markersize=4)
+        axes[2].plot("p", "malignant", "o-", data=calibration.reliability(rows.label, p), color=color, markersize=4)
     axes[0].plot([0, 1], [0, 1], ":", color=GREY)
     axes[1].axhline(predictions.label.mean(), linestyle=":", color=GREY)
     axes[2].plot([0, 1], [0, 1], ":", color=GREY)
     axes[0].set(xlabel="false alarms (1 - specificity)", ylabel=f"sensitivity ({name} found)", title="ROC")
     axes[1].set(xlabel="sensitivity (recall)", ylabel="precision", title="precision and recall", ylim=(0, 1.05))
     axes[2].set(xlabel=f"probability of {name}", ylabel=f"share {name}", title="reliability")
-    axes[0].legend(frameon=False, loc="lower right")
-    return _tidy(figure)
+    axes[0].legend(loc="lower right")
+    return figure

@@ -68,7 +68,7 @@ def _magnification(magnification, predictions, classes):
         alt = f"Three charts, {title.lower()}: ROC, precision and recall, reliability, a line for each way to split."
         caption = f"Test images of all seeds pooled. Dotted: chance, the share of {classes[1]} images, "
         caption += "and probabilities that come true as often as they say."
-        shown.append({"svg": _svg(figures.curves(tested)), "alt": alt, "caption": caption})
+        shown.append({"svg": _svg(figures.curves, tested), "alt": alt, "caption": caption})
     protocols = [_protocol(name, group, classes) for name, group in predictions.groupby("protocol", sort=True)]
     if classes and {"image", "slide"} <= set(tested.protocol):
         protocols[-1]["tables"] += _comparison(tested)
@@ -172,10 +172,12 @@ def _text(value, decimals, column):
     return f"{value:g}" if column in ("prevalence", "ratio") else f"{value:.{decimals}f}"
 
 
-def _svg(figure):
+def _svg(draw, *given):
     """A matplotlib figure as SVG to set into the page, the same at every call."""
     stream = io.StringIO()
     with plt.rc_context({"svg.hashsalt": "breakhis"}):
+        figures.style()
+        figure = draw(*given)
         figure.savefig(stream, format="svg", metadata={"Date": None})
     plt.close(figure)
     return Markup(stream.getvalue()[stream.getvalue().index("<svg") :])
