@@ -69,7 +69,8 @@ def prepare(root, address):
     (root / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
     page = root / "chapters" / "set_up.md"
     text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(r"`git clone ADDRESS`[^;]*", f"`git clone {address}`", text), encoding="utf-8")
+    text = re.sub(r" \(A published copy[^)]*\)", "", text)  # what is said where there is no address
+    page.write_text(text.replace("ADDRESS", address), encoding="utf-8")
     source = COLAB.format(branch=BRANCH, address=address, packages=packages(root))
     for path in sorted((root / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
