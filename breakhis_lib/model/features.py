@@ -24,7 +24,7 @@ import numpy as np
 
 from breakhis_lib import cache
 from breakhis_lib.data import frames, images
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import InputError, whole
 from breakhis_lib.model import backend, network, readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.readings import DEFAULT_READING, SIZE
@@ -149,9 +149,8 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
     trunk, _ = network.build(reading, size=tuple(made_from["size"]), tensors=tensors)
     shape = (made_from["views"], *trunk.output_shape[1:])
     row_bytes = _row_bytes(shape, made_from)
-    partial = folder / ".recipe.json.partial"
-    partial.write_text(json.dumps({**made_from, "shape": shape}, indent=1), encoding="utf-8")
-    partial.replace(folder / "recipe.json")
+    with whole(folder / "recipe.json") as partial:
+        partial.write_text(json.dumps({**made_from, "shape": shape}, indent=1), encoding="utf-8")
     free = shutil.disk_usage(folder).free
     if free < row_bytes * len(todo):
         raise InputError(

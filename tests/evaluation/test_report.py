@@ -43,7 +43,7 @@ def test_slides_that_share_a_number_are_drawn_together_too(tmp_path, record):
     assert "numbers drawn" not in text  # slides 0 to 11 are as many numbers
     table = record.predictions()
     table["slide"] = table.slide.map(lambda slide: f"{int(slide) // 2}{'AB'[int(slide) % 2]}")
-    table.to_csv(record.folder / "predictions.csv", index=False)
+    record._store({"predictions.csv": table.to_csv(index=False)})
     assert "low, numbers drawn" in report.write(record, tmp_path / "page.html").read_text()
 
 
