@@ -17,32 +17,33 @@ class InputError(ValueError):
 
 
 @contextlib.contextmanager
-def whole(path):
-    """A context to write a file whole or not at all: under the name that it gives, which becomes `path` at the end.
+def whole(path, advice="free some space or choose another folder; what it held before is kept"):
+    """A context to write a file whole or not at all: it gives another name, which becomes `path` at its end.
 
-    path: of the file; what is no file, such as /dev/stdout, is written as it is. What a killed process left goes.
+    path: of the file, whose folder is made; what is no file, such as /dev/null, is written as it is. What a process
+    that was killed left of it goes. advice: what to do where it cannot be written, for the InputError.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        yield path
-        return
-    for left in path.parent.glob(f".partial-*-{glob.escape(path.name)}"):
-        if not psutil.pid_exists(int(left.name.split("-")[1])):
-            left.unlink(missing_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    real = Path(os.path.realpath(path))
+    partial = real.with_name(f".partial-{os.getpid()}-{real.name}")
     try:
+        if Path(path).exists() and not real.is_file():
+            yield Path(path)
+            return
+        real.parent.mkdir(parents=True, exist_ok=True)
+        for left in real.parent.glob(f".partial-*-{glob.escape(real.name)}"):
+            if not psutil.pid_exists(int(left.name.split("-")[1])):
+                left.unlink(missing_ok=True)
         yield partial
-        partial.replace(path)
+        partial.replace(real)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror or error}); {advice}.") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_page(path, page):
     """Write the text of a page. Returns its path; raises InputError where it cannot be written."""
-    path = Path(path)
-    try:
-        with whole(path) as partial:
-            partial.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place with --to.") from None
-    return path
+    with whole(path, "free some space or choose another place with --to") as partial:
+        partial.write_text(page, encoding="utf-8")
+    return Path(path)

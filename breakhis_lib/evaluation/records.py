@@ -156,7 +156,6 @@ class Record:
 
     def keep_digests(self, fields):
         """Note the digests of the images behind the heads; `fields` of any magnifications, with file and sha256."""
-        (self.folder / "heads").mkdir(parents=True, exist_ok=True)
         table, names = fields[["magnification", "file", "sha256"]], ["magnification", "file"]
         with self._lock():
             old = self._table_or_none("heads/images.csv")
@@ -239,12 +238,8 @@ class Record:
         self._write("run.json", json.dumps(info, indent=1, ensure_ascii=False) + "\n")
 
     def _write(self, name, text):
-        path = self.folder / name
-        try:
-            with whole(path) as partial:
-                partial.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); what it held before is kept.") from None
+        with whole(self.folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
     @contextlib.contextmanager
     def _lock(self, name=".lock", waiting=None):

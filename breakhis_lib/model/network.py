@@ -120,16 +120,11 @@ def save_head(head, path):
 
     path: of a .weights.h5 file; its folder is made.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as partial:
-            imagenet.take_room(partial, 4 * head.count_params())
-            keras.Model(head.inputs, head.outputs).save_weights(partial)  # a model without the optimiser's state
-            with h5py.File(partial, "a") as file:
-                file.attrs["sha256"] = imagenet.digest(head.get_weights())
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{path} cannot be written ({reason}); free some space or choose another folder.") from None
+    with whole(path) as partial:
+        imagenet.take_room(partial, 4 * head.count_params())
+        keras.Model(head.inputs, head.outputs).save_weights(partial)  # a model without the optimiser's state
+        with h5py.File(partial, "a") as file:
+            file.attrs["sha256"] = imagenet.digest(head.get_weights())
 
 
 def load_head(head, path):

@@ -366,7 +366,6 @@ def _write(path, pixels, seed):
     text = PngInfo()
     for key, value in (("Simulated", MODEL), ("Description", DESCRIPTION), ("Seed", str(seed))):
         text.add_text(key, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as partial:
         Image.fromarray(pixels).save(partial, format="PNG", pnginfo=text, compress_level=1)
 

@@ -80,7 +80,7 @@ def test_the_report_of_a_reading_that_is_not_there_names_those_that_are(record, 
     with pytest.raises(InputError, match="no run of reading last4; there is block14"):
         report.write(record, tmp_path / "page.html", "last4")
     with pytest.raises(InputError, match="choose another place"):
-        report.write(record, tmp_path / "none" / "page.html")
+        report.write(record, tmp_path / "x" / "run.json" / "page.html")
 
 
 def test_the_table_of_runs_says_what_validation_would_choose(record):
