@@ -62,6 +62,7 @@ class Server(ThreadingHTTPServer):
         self.body, self.tag, self.status, self.content_type = GOOD, '"one"', 200, "application/gzip"
         self.cut_after = []  # bytes after which one request each is dropped
         self.ranges, self.lengths, self.pause = True, True, 0.0
+        self.paths = []  # whole addresses where the server is asked as a proxy
         self.answers = []  # [Range header or None, If-Range header or None, bytes sent, whether done]
         self.url = f"http://127.0.0.1:{self.server_address[1]}/BreaKHis_v1.tar.gz"
 
@@ -83,6 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         body, start, status = server.body, 0, server.status
         answer = [asked, condition, 0, False]
         server.answers.append(answer)
+        server.paths.append(self.path)
         if asked and server.ranges and status == 200 and condition in (None, server.tag):
             start = int(asked.removeprefix("bytes=").rstrip("-"))
             status = 206 if start < len(body) else 416
@@ -91,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         rest = body[start:] if status != 416 else b""
         if server.lengths:
-            self.send_header("Content-Length", str(len(rest)))
+            self.send_header("Content-Length", str(len(rest)) if server.lengths is True else server.lengths)
         if server.tag:
             self.send_header("ETag", server.tag)
         self.send_header("Content-Type", server.content_type)
@@ -246,6 +248,64 @@ def test_a_server_that_is_silent_is_not_waited_for_forever(server, tmp_path, mon
     server.pause = 1.0
     with pytest.raises(InputError, match="did not answer in time"):
         fetch(server, tmp_path, attempts=1)
+
+
+def test_a_server_that_sends_a_few_bytes_now_and_then_is_not_waited_for_forever(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", (10, 1))
+    monkeypatch.setattr(download, "LEAST", 1_000_000)  # bytes a second, of which the server sends a fiftieth at most
+    server.pause = 0.05
+    with pytest.raises(InputError, match=r"only [\d,]+ bytes came in 1 seconds\. [\d,]+ bytes are kept"):
+        fetch(server, tmp_path, attempts=1)
+    server.pause = 0.0
+    assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
+    assert server.log[-1][0].startswith("bytes="), "it goes on where it was"
+
+
+def test_a_connection_that_drops_every_100_kb_comes_to_an_end(server, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, 1_100_000, dtype=np.uint8).tobytes()
+    image = (dataset.official_path(NAMES[0]).as_posix(), png_bytes(0))
+    server.body, server.cut_after = gzip.compress(tar_bytes([image, ("BreaKHis_v1/noise.bin", noise)])), [100_000] * 100
+    root = fetch(server, tmp_path, attempts=2)
+    assert [sent for _, _, sent in server.log] == [100_000] * 11 + [len(server.body) - 1_100_000]
+    assert (tmp_path / "BreaKHis_v1.tar.gz").read_bytes() == server.body
+    assert (root / "noise.bin").read_bytes() == noise
+
+
+def test_the_proxy_of_the_environment_is_asked(server, tmp_path, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", server.url.rsplit("/", 1)[0])
+    address = "http://no-such-host.invalid/BreaKHis_v1.tar.gz"
+    assert dataset.scan(download.fetch(tmp_path / "one", address, pause=0)).file.tolist() == sorted(NAMES)
+    assert server.paths == [address]
+    server.status = 407
+    with pytest.raises(InputError, match="answered 407 Proxy Authentication Required.*by hand"):
+        download.fetch(tmp_path / "two", address, pause=0)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match="refused"):
+        download.fetch(tmp_path / "two", address, pause=0, attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (str(len(GOOD) - 5000), "damaged"),  # what lies beyond is not read
+        (str(len(GOOD) + 5000), "the file on the server has changed"),  # asked for the rest, it has none
+        (str(10**15), "GB free"),
+        ("\xb2", None),  # a digit, but no number: as if nothing had been said
+        ("-5", None),
+    ],
+)
+def test_a_server_that_lies_about_the_length_is_found_out(server, tmp_path, length, said):
+    server.lengths = length
+    if said is None:
+        assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
+        return
+    with pytest.raises(InputError, match=said):
+        fetch(server, tmp_path, attempts=2)
+    assert not (tmp_path / "BreaKHis_v1").exists() and not (tmp_path / "BreaKHis_v1.tar.gz").exists()
+    server.lengths = True
+    assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
 
 
 def test_a_sign_in_page_does_not_cost_the_part_that_is_here(server, tmp_path):
