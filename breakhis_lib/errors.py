@@ -31,7 +31,8 @@ def whole(path, advice="free some space or choose another folder; what it held b
             return
         real.parent.mkdir(parents=True, exist_ok=True)
         for left in real.parent.glob(f".partial-*-{glob.escape(real.name)}"):
-            if not psutil.pid_exists(int(left.name.split("-")[1])):
+            writer, alive = int(left.name.split("-")[1]), psutil.process_iter(["status"])
+            if not any(one.pid == writer and one.info["status"] != psutil.STATUS_ZOMBIE for one in alive):
                 left.unlink(missing_ok=True)
         yield partial
         partial.replace(real)

@@ -119,7 +119,7 @@ def _keep(cached, fetch):
 
 def _first_line(error):
     if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return "the address cannot be reached"
+        return "the address cannot be reached, or does not answer in time"
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 

@@ -3,12 +3,14 @@
 import gzip
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+import tracemalloc
 from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -355,8 +357,51 @@ def test_a_damaged_archive_is_set_aside_and_the_next_call_starts_anew(server, tm
     assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
 
 
-DEVICE = tarfile.TarInfo("BreaKHis_v1/device")
-DEVICE.type = tarfile.CHRTYPE
+def zeros(size, kind=tarfile.REGTYPE):
+    """A small gzip archive whose one member has so many zeros, as its content or as a header."""
+    member = tarfile.TarInfo("BreaKHis_v1/SOB_B_TA-14-16184-40-001.png")
+    member.size, member.type = size, kind
+    stream = io.BytesIO()
+    with gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1) as packed:
+        packed.write(member.tobuf())
+        for _ in range(size // 1_000_000):
+            packed.write(bytes(1_000_000))
+    return stream.getvalue()
+
+
+BOMBS = {
+    "an image of zeros": zeros(200_000_000),
+    "a name of zeros": zeros(200_000_000, tarfile.GNUTYPE_LONGNAME),
+    "a header of zeros": zeros(200_000_000, tarfile.XHDTYPE),
+    "members without end": gzip.compress(tarfile.TarInfo("BreaKHis_v1/again.png").tobuf() * 20_000, 1),
+    "zeros after the end": gzip.compress(GOOD_TAR + bytes(200_000_000), 1),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_an_archive_that_becomes_far_more_than_it_is_fills_neither_disk_nor_memory(tmp_path, monkeypatch, name):
+    brought, unpacked = tmp_path / "brought.tar.gz", []
+    brought.write_bytes(BOMBS[name])
+    monkeypatch.setattr(archive, "MOST_BYTES", 1_000_000)
+    remove = shutil.rmtree
+
+    def looked_at(folder, **options):
+        unpacked.append(sum(path.stat().st_size for path in folder.rglob("*.png")))
+        remove(folder, **options)
+
+    monkeypatch.setattr(archive.shutil, "rmtree", looked_at)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="brought.tar.gz is damaged or no archive.*more than 10 times as long"):
+        download.fetch(tmp_path / "data", archive=brought)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken < 100_000_000  # 67 million are the list of official names, which is packed with xz
+    assert max(unpacked) < 30_000_000
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [".BreaKHis_v1.lock"]
+
+
+DEVICE, PIPE = tarfile.TarInfo("BreaKHis_v1/device"), tarfile.TarInfo("BreaKHis_v1/pipe")
+DEVICE.type, PIPE.type = tarfile.CHRTYPE, tarfile.FIFOTYPE
 UNSAFE = {
     "upwards": ([("../evil.png", b"x")], "../evil.png"),
     "upwards inside": ([("BreaKHis_v1/../../evil.png", b"x")], "BreaKHis_v1/../../evil.png"),
@@ -366,6 +411,7 @@ UNSAFE = {
     "link within": ([link("BreaKHis_v1/within", "histology_slides")], "BreaKHis_v1/within"),
     "hard link to outside": ([link("BreaKHis_v1/evil.png", "../../secret", tarfile.LNKTYPE)], "BreaKHis_v1/evil.png"),
     "device": ([DEVICE], "BreaKHis_v1/device"),
+    "named pipe": ([PIPE], "BreaKHis_v1/pipe"),
 }
 
 
