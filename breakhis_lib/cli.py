@@ -319,9 +319,7 @@ def main():
         sys.exit(130)
     except Exception as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            place = error.filename or "standard output"
-            errors.print(f"Error: {place} cannot be written ({error.strerror}); make room.")
-            sys.exit(1)
+            sys.exit(f"Error: {error.filename or 'standard output'} cannot be written ({error.strerror}); make room.")
         if os.environ.get("BREAKHIS_DEBUG"):
             raise
         errors.print(f"Unexpected error: {type(error).__name__}: {error}")

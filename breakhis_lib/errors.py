@@ -5,6 +5,7 @@ import glob
 import os
 from pathlib import Path
 
+import filelock
 import psutil
 
 
@@ -14,6 +15,28 @@ class InputError(ValueError):
     The message names the file or value, says what was expected and what to do next; the command
     line prints it without a traceback.
     """
+
+
+@contextlib.contextmanager
+def alone(lock, advice="choose another folder", waiting=None):
+    """A context in which no other process is that names the same file `lock`, whose folder is made.
+
+    advice: what to do where it cannot be written, for the InputError. waiting: called when another process is in.
+    """
+    held = filelock.FileLock(lock)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=0 if waiting else -1)
+        except filelock.Timeout:
+            waiting()
+            held.acquire()
+    except OSError as error:
+        raise InputError(f"{lock.parent} cannot be written ({error.strerror}); {advice}.") from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 @contextlib.contextmanager

@@ -22,13 +22,12 @@ import platform
 import re
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pandas as pd
 import psutil
 
 from breakhis_lib.data import splits
-from breakhis_lib.errors import InputError, whole
+from breakhis_lib.errors import InputError, alone, whole
 from breakhis_lib.model.readings import DEFAULT_READING
 
 KEY = ["magnification", "protocol", "reading", "seed"]
@@ -36,6 +35,7 @@ COLUMNS = [*KEY, "set", "file", "slide", "label"]
 KINDS = dict.fromkeys(["file", "slide", "protocol", "reading", "set"], str)  # of the columns of all files
 KINDS |= dict.fromkeys(["magnification", "seed", "label", "epoch"], int)
 DECIMALS = 6
+RESTORE = "restore it from version control or a copy, or delete the record (or choose another folder) and run again"
 CAUTION = "For learning only: an answer is no diagnosis, and may not be used for, or near, a decision about a patient."
 
 
@@ -97,7 +97,7 @@ class Record:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error}); restore it or choose another folder.") from None
+            raise InputError(f"{path} cannot be read ({error}); {RESTORE}.") from None
 
     def has(self, **key):
         """Whether the run of that magnification, protocol, reading and seed is recorded."""
@@ -110,7 +110,7 @@ class Record:
         all runs of a record share (settings, data digests, the rule of the splits), merged key by key; a record without
         a run takes whatever comes. Raises InputError on a difference.
         """
-        with self._lock():
+        with alone(self.folder / ".lock"):
             info = self.info()
             if not info.get("runs"):
                 info = {"sessions": info.get("sessions", [])}
@@ -135,15 +135,12 @@ class Record:
         split = predictions[["file", "slide", "label"]].assign(
             magnification=key["magnification"], **{f"{key['protocol']}-{key['seed']}": predictions.set}
         )
-        with self._lock():
+        with alone(self.folder / ".lock"):
             if self.has(**key):
                 return
-            tables = {
-                "predictions.csv": self._with("predictions.csv", kept, key),
-                "history.csv": self._with("history.csv", history.reset_index().assign(**key).round(DECIMALS), key),
-                "splits.csv": self._with_split(split),
-            }
-            self._store(tables, {**key, **about})
+            added = {"predictions.csv": kept, "history.csv": history.reset_index().assign(**key).round(DECIMALS)}
+            tables = {name: self._with(name, rows, key) for name, rows in added.items()}
+            self._store({**tables, "splits.csv": self._with_split(split)}, {**key, **about})
 
     def head_path(self, key):
         """Where the trained head of a run is kept."""
@@ -157,7 +154,7 @@ class Record:
     def keep_digests(self, fields):
         """Note the digests of the images behind the heads; `fields` of any magnifications, with file and sha256."""
         table, names = fields[["magnification", "file", "sha256"]], ["magnification", "file"]
-        with self._lock():
+        with alone(self.folder / ".lock"):
             old = self._table_or_none("heads/images.csv")
             table = pd.concat([old, table]).drop_duplicates(names, keep="last").sort_values(names)
             self._store({"heads/images.csv": table.to_csv(index=False, lineterminator="\n")})
@@ -189,16 +186,12 @@ class Record:
                 content = path.read_bytes()
                 table = pd.read_csv(io.BytesIO(content), dtype=KINDS, keep_default_na=False, na_values=[""])
             except (OSError, ValueError) as error:
-                reason = str(error).strip()
-                raise InputError(f"{path} cannot be read ({reason}); restore it or choose another folder.") from None
+                raise InputError(f"{path} cannot be read ({str(error).strip()}); {RESTORE}.") from None
             written = info.get("digests", {}).get(name)
             if written is None or _digest(content) in written:
                 return table
             if self.info() == info:  # or else another process adds a run just now
-                raise InputError(
-                    f"{path} does not hold what was written: it was damaged, or edited by hand. Restore it from "
-                    f"version control or a copy, or delete {self.folder} and run again."
-                )
+                raise InputError(f"{path} does not hold what was written: it is damaged, or was edited; {RESTORE}.")
         return None
 
     def _with(self, name, rows, key):
@@ -228,8 +221,7 @@ class Record:
         info, new = self.info(), {name: _digest(text.encode()) for name, text in tables.items()}
         old = info.get("digests", {})
         both = {name: f"{old[name]} {digest}" for name, digest in new.items() if name in old}
-        if both:
-            self._write_json({**info, "digests": {**old, **both}})
+        self._write_json({**info, "digests": {**old, **both}})
         for name, text in tables.items():
             self._write(name, text)
         self._write_json({**info, "runs": [*info.get("runs", []), *runs], "digests": {**old, **new}})
@@ -241,27 +233,10 @@ class Record:
         with whole(self.folder / name) as partial:
             partial.write_text(text, encoding="utf-8")
 
-    @contextlib.contextmanager
-    def _lock(self, name=".lock", waiting=None):
-        """Keep other processes out; `waiting` is called when one is in."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.folder / name)
-            try:
-                lock.acquire(timeout=0 if waiting else -1)
-            except filelock.Timeout:
-                waiting()
-                lock.acquire()
-        except OSError as error:
-            raise InputError(f"{self.folder} cannot be written ({error.strerror}); choose another folder.") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
     def session(self, say=lambda message: None):
         """A context in which no other process adds runs; `say` is called with a line of text where one must wait."""
-        return self._lock(".session", lambda: say(f"another process adds runs to {self.folder}; waiting for it"))
+        waits = f"another process adds runs to {self.folder}; waiting for it"
+        return alone(self.folder / ".session", waiting=lambda: say(waits))
 
 
 def _digest(content):

@@ -320,8 +320,7 @@ def make(
         for done, _ in enumerate(made, start=1):
             progress(done * each, len(jobs) * each)
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{folder} cannot be written: {reason}; name another folder or make room.") from error
+        raise InputError(f"{folder} cannot be written ({error.strerror or error}); choose another folder.") from error
     return folder
 
 
