@@ -55,8 +55,7 @@ def fetch(
     Raises InputError, which tells what was tried and how to bring the file by hand, when the address
     cannot be reached or has no such file, the disk is full, or the archive is damaged or unsafe.
     """
-    folder = Path(folder)
-    own = folder / f"{NAME}.tar.gz"
+    folder, own = Path(folder), Path(folder) / f"{NAME}.tar.gz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f".{NAME}.lock"):  # a second call waits, then finds the images

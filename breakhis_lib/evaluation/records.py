@@ -220,8 +220,7 @@ class Record:
         """
         info, new = self.info(), {name: _digest(text.encode()) for name, text in tables.items()}
         old = info.get("digests", {})
-        both = {name: f"{old[name]} {digest}" for name, digest in new.items() if name in old}
-        self._write_json({**info, "digests": {**old, **both}})
+        self._write_json({**info, "digests": old | {name: f"{old[name]} {new[name]}" for name in new if name in old}})
         for name, text in tables.items():
             self._write(name, text)
         self._write_json({**info, "runs": [*info.get("runs", []), *runs], "digests": {**old, **new}})

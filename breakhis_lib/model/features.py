@@ -110,8 +110,7 @@ def extract(
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache.folder() / "features" / key
     try:
-        waits = "another process computes features of this recipe; waiting for it"
-        with alone(folder / "lock", ROOM, lambda: report(waits)):
+        with alone(folder / "lock", ROOM, lambda: report("another process computes such features; waiting for it")):
             unreadable = _complete(folder, made_from, fields, reading, tensors, progress)
             shape, lines = _stored(folder, made_from)
             done = {line[:DIGITS]: row for row, line in enumerate(lines)}
@@ -140,15 +139,14 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
     trunk, _ = network.build(reading, size=tuple(made_from["size"]), tensors=tensors)
     shape = (made_from["views"], *trunk.output_shape[1:])
     row_bytes = _row_bytes(shape, made_from)
-    with whole(folder / "recipe.json", ROOM) as partial:
-        partial.write_text(json.dumps({**made_from, "shape": shape}, indent=1), encoding="utf-8")
-    free = shutil.disk_usage(folder).free
-    if free < row_bytes * len(todo):
-        raise InputError(
-            f"{folder} has {free / 1e9:.1f} GB free, the features of {len(todo)} images need "
-            f"{row_bytes * len(todo) / 1e9:.1f} GB; free some space or set BREAKHIS_CACHE to another disk."
-        )
-    (folder / "rows.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    texts = {"recipe.json": json.dumps({**made_from, "shape": shape}, indent=1), "rows.txt": "\n".join([*lines, ""])}
+    for name, text in texts.items():
+        with whole(folder / name, ROOM) as partial:
+            partial.write_text(text, encoding="utf-8")
+    free, needed = shutil.disk_usage(folder).free / 1e9, row_bytes * len(todo) / 1e9
+    if free < needed:
+        told = f"{folder} has {free:.1f} GB free, the features of {len(todo)} images need {needed:.1f} GB"
+        raise InputError(f"{told}; {ROOM}.")
     with open(folder / "rows.bin", "ab") as row_file, open(folder / "rows.txt", "a", encoding="utf-8") as name_file:
         row_file.truncate(row_bytes * len(lines))
         finished = 0

@@ -320,7 +320,7 @@ def make(
         for done, _ in enumerate(made, start=1):
             progress(done * each, len(jobs) * each)
     except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror or error}); choose another folder.") from error
+        raise InputError(f"{folder} cannot be written ({error.strerror or error}); name another.") from error
     return folder
 
 
