@@ -204,6 +204,7 @@ def shell(line, folder):
         (f"breakhis table {RECORD} | head -1", 0, "Table 4"),
         (f"breakhis table {RECORD} > /dev/full", 1, "Error: standard output cannot be written (No space left"),
     ],
+    ids=["a page", "a table", "an error", "practice slides", "a pipe never read", "a pipe read a little", "full"],
 )  # fmt: skip
 def test_streams_that_are_closed_or_full(tmp_path, line, code, told):
     returned, said = shell(line, tmp_path)
