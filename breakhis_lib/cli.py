@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that `breakhis --help` answers at once.
 """
 
+import errno
 import os
 import shlex
 import signal
@@ -303,6 +304,10 @@ def _stop(signal_number, frame):
 def main():
     """Run the command line: foreseen errors print one message and exit with 1, a stop with 130."""
     signal.signal(signal.SIGINT, _stop)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed: what is opened next would take its place, and be written into
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+            os.set_inheritable(getattr(sys, name).fileno(), True)
     try:
         app()
     except InputError as error:
@@ -313,6 +318,8 @@ def main():
         errors.print("Stopped. What was finished is kept; the same command goes on from there.")
         sys.exit(130)
     except Exception as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            sys.exit(f"Error: {error.filename or 'standard output'} cannot be written ({error.strerror}); make room.")
         if os.environ.get("BREAKHIS_DEBUG"):
             raise
         errors.print(f"Unexpected error: {type(error).__name__}: {error}")

@@ -11,6 +11,7 @@ LIBRARY = Path(__file__).parents[1] / "breakhis_lib"
 GROUND = {"errors", "cache", "paper"}
 MAY_IMPORT = {  # the room: what it may import besides itself
     "": set(),  # the ground: errors, cache, paper
+    "cache": {"errors"},
     "data": GROUND,
     "practice": GROUND | {"data"},
     "model": GROUND | {"data"},

@@ -6,6 +6,7 @@ by which archives have led outside.
 """
 
 import gzip
+import os
 import shutil
 import tarfile
 import zlib
@@ -16,6 +17,7 @@ from breakhis_lib.errors import InputError
 
 NAME = "BreaKHis_v1"  # the archive's top folder
 CHUNK = 1 << 18  # bytes; what is in memory at a time
+MOST_TIMES, MOST_BYTES = 10, 10_000_000  # its size that an archive may become, and more; images hardly shrink in one
 
 
 class DamagedArchiveError(InputError):
@@ -31,6 +33,15 @@ class _StrictHeader(tarfile.TarInfo):
             return super().fromtarfile(tarfile_)
         except (tarfile.InvalidHeaderError, tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError) as error:
             raise tarfile.ReadError(f"no end mark, but {error}") from None
+
+
+class _BoundedGzip(gzip.GzipFile):
+    """A stream that is refused where it becomes far more than it is, before that fills the memory or the disk."""
+
+    def read(self, size=-1):
+        if self.tell() + size > MOST_TIMES * os.fstat(self.fileno()).st_size + MOST_BYTES:
+            raise tarfile.ReadError(f"it becomes more than {MOST_TIMES} times as long")
+        return super().read(size)
 
 
 def check_place(target):
@@ -73,7 +84,7 @@ def _unpack_members(archive, half, progress):
     with open(archive, "rb") as file:
         start = file.read(512)
         file.seek(0)
-        stream = gzip.GzipFile(fileobj=file) if start.startswith(b"\x1f\x8b") else file
+        stream = _BoundedGzip(fileobj=file) if start.startswith(b"\x1f\x8b") else file
         try:
             with tarfile.open(fileobj=stream, mode="r:", tarinfo=_StrictHeader) as tar:
                 for member in tar:

@@ -23,6 +23,7 @@ from breakhis_lib.errors import InputError
 
 OFFICIAL_URL = "http://www.inf.ufpr.br/vri/databases/BreaKHis_v1.tar.gz"
 TIMEOUT = (10, 60)  # seconds to connect, and of silence
+LEAST = 60_000  # bytes that must come in so many seconds
 
 
 class _InterruptedError(Exception):
@@ -48,14 +49,13 @@ def fetch(
     progress(bytes done, bytes in all or None) while downloading. archive: an archive brought by hand, a .tar.gz or
     .tar, which is left as it is; nothing is downloaded then, nor when BreaKHis_v1.tar.gz lies in the folder. unpacked:
     called as unpacked(bytes of the archive done, bytes in all). attempts: how often in a row a download may fail
-    without a byte gained; between failures it waits `pause` seconds, then twice that, and so on.
+    without LEAST bytes gained; between failures it waits `pause` seconds, then twice that, and so on.
     Returns the folder to scan; the archive is kept. Whether all 7,909 images are there and sound is for
     `inventory.inspect` to say.
     Raises InputError, which tells what was tried and how to bring the file by hand, when the address
     cannot be reached or has no such file, the disk is full, or the archive is damaged or unsafe.
     """
-    folder = Path(folder)
-    own = folder / f"{NAME}.tar.gz"
+    folder, own = Path(folder), Path(folder) / f"{NAME}.tar.gz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f".{NAME}.lock"):  # a second call waits, then finds the images
@@ -101,7 +101,7 @@ def _download(url, archive, progress, attempts, pause):
                 _transfer(session, url, part, progress)
                 break
             except (requests.RequestException, urllib3.exceptions.HTTPError, _InterruptedError, _RefusedError) as error:
-                failures = 1 if _size(part) > furthest else failures + 1
+                failures = 1 if _size(part) > furthest + LEAST else failures + 1
                 furthest = max(furthest, _size(part))
                 hopeless = isinstance(error, ValueError)  # refused, or in requests' words no address at all
                 if hopeless or failures >= attempts:
@@ -130,17 +130,22 @@ def _transfer(session, url, part, progress):
             total = _check_rest(response, part, done, known)
         else:
             length = response.headers.get("Content-Length", "")
-            done, total = 0, int(length) if length.isdigit() else None
+            done, total = 0, int(length) if length.isdecimal() else None
         _check_room(part, done, total)
         if done == 0:
             part.write_bytes(b"")
             note = {"url": url, "validator": _validator(response), "total": total}
             _note(part).write_text(json.dumps(note), encoding="utf-8")
+        since, before = time.monotonic(), done
         with open(part, "ab") as stream:
-            for piece in response.raw.stream(CHUNK, decode_content=False):
+            while piece := response.raw.read1(CHUNK, decode_content=False):  # what there is: more may be long in coming
                 stream.write(piece)
                 done += len(piece)
                 progress(done, total)
+                if time.monotonic() - since > TIMEOUT[1]:
+                    if done - before < LEAST:
+                        raise _InterruptedError(f"only {done - before:,} bytes came in {TIMEOUT[1]} seconds")
+                    since, before = time.monotonic(), done
     if total is not None and done != total:
         raise _InterruptedError(f"{done:,} of {total:,} bytes came")
 

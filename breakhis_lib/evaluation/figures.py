@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from breakhis_lib.data import images
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import whole
 from breakhis_lib.evaluation import calibration
 from breakhis_lib.evaluation.metrics import positive_probability
 
@@ -189,16 +189,13 @@ def write_answers(found, record, folder):
     """
     classes, caution = record.info()["classes"], record.caution()
     paths = [folder / f"{Path(file).stem}-map-{number}.png" for number, file in enumerate(found.file, 1)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, (_, row) in zip(paths, found.iterrows(), strict=True):
-            shares = ", ".join(f"{name} {row[name]:.4f}" for name in classes)
-            figure = activation_maps([row["map"]], [row["file"]], [shares], 2, name=row["map of"], beside=True)
-            figure.supxlabel(caution, fontsize=8, wrap=True)
-            figure.savefig(path, dpi=120, bbox_inches="tight")
-            plt.close(figure)
-    except OSError as error:
-        raise InputError(f"no map can be written into {folder} ({error.strerror}); choose another folder.") from None
+    for path, (_, row) in zip(paths, found.iterrows(), strict=True):
+        shares = ", ".join(f"{name} {row[name]:.4f}" for name in classes)
+        figure = activation_maps([row["map"]], [row["file"]], [shares], 2, name=row["map of"], beside=True)
+        figure.supxlabel(caution, fontsize=8, wrap=True)
+        with whole(path) as partial:
+            figure.savefig(partial, dpi=120, bbox_inches="tight")
+        plt.close(figure)
     return paths
 
 

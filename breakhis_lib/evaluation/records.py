@@ -8,24 +8,26 @@
 
 Every file is written whole under another name and then moved into place; a run is in all files or,
 where the process was killed between two of them, is trained again. A run is known by its magnification,
-protocol, reading and seed. A file that cannot be read is never overwritten.
+protocol, reading and seed. A file that cannot be read, or is not as it was written by the digest that
+run.json keeps of it, is never overwritten. (Records of earlier versions keep no digests of their tables.)
 """
 
 import contextlib
+import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
 import re
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pandas as pd
 import psutil
 
 from breakhis_lib.data import splits
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import InputError, alone, whole
 from breakhis_lib.model.readings import DEFAULT_READING
 
 KEY = ["magnification", "protocol", "reading", "seed"]
@@ -33,6 +35,7 @@ COLUMNS = [*KEY, "set", "file", "slide", "label"]
 KINDS = dict.fromkeys(["file", "slide", "protocol", "reading", "set"], str)  # of the columns of all files
 KINDS |= dict.fromkeys(["magnification", "seed", "label", "epoch"], int)
 DECIMALS = 6
+RESTORE = "restore it from version control or a copy, or delete the record (or choose another folder) and run again"
 CAUTION = "For learning only: an answer is no diagnosis, and may not be used for, or near, a decision about a patient."
 
 
@@ -94,7 +97,7 @@ class Record:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error}); restore it or choose another folder.") from None
+            raise InputError(f"{path} cannot be read ({error}); {RESTORE}.") from None
 
     def has(self, **key):
         """Whether the run of that magnification, protocol, reading and seed is recorded."""
@@ -107,7 +110,7 @@ class Record:
         all runs of a record share (settings, data digests, the rule of the splits), merged key by key; a record without
         a run takes whatever comes. Raises InputError on a difference.
         """
-        with self._lock():
+        with alone(self.folder / ".lock"):
             info = self.info()
             if not info.get("runs"):
                 info = {"sessions": info.get("sessions", [])}
@@ -132,15 +135,12 @@ class Record:
         split = predictions[["file", "slide", "label"]].assign(
             magnification=key["magnification"], **{f"{key['protocol']}-{key['seed']}": predictions.set}
         )
-        with self._lock():
+        with alone(self.folder / ".lock"):
             if self.has(**key):
                 return
-            self._append("predictions.csv", kept, key)
-            self._append("history.csv", history.reset_index().assign(**key).round(DECIMALS), key)
-            self._store_split(split)
-            info = self.info()
-            info["runs"].append({**key, **about})
-            self._write_json(info)
+            added = {"predictions.csv": kept, "history.csv": history.reset_index().assign(**key).round(DECIMALS)}
+            tables = {name: self._with(name, rows, key) for name, rows in added.items()}
+            self._store({**tables, "splits.csv": self._with_split(split)}, {**key, **about})
 
     def head_path(self, key):
         """Where the trained head of a run is kept."""
@@ -153,12 +153,11 @@ class Record:
 
     def keep_digests(self, fields):
         """Note the digests of the images behind the heads; `fields` of any magnifications, with file and sha256."""
-        (self.folder / "heads").mkdir(parents=True, exist_ok=True)
         table, names = fields[["magnification", "file", "sha256"]], ["magnification", "file"]
-        with self._lock():
+        with alone(self.folder / ".lock"):
             old = self._table_or_none("heads/images.csv")
             table = pd.concat([old, table]).drop_duplicates(names, keep="last").sort_values(names)
-            self._write("heads/images.csv", table.to_csv(index=False, lineterminator="\n"))
+            self._store({"heads/images.csv": table.to_csv(index=False, lineterminator="\n")})
 
     def set_of(self, key, digest):
         """The set that an image was in when a head was trained; "none" for a new image, None where nobody knows.
@@ -181,15 +180,21 @@ class Record:
 
     def _table_or_none(self, name):
         path = self.folder / name
-        if not path.exists():
-            return None
-        try:  # a group may be called NA: only an empty cell is one that is missing
-            return pd.read_csv(path, dtype=KINDS, keep_default_na=False, na_values=[""], encoding="utf-8")
-        except (OSError, ValueError) as error:
-            reason = str(error).strip()
-            raise InputError(f"{path} cannot be read ({reason}); restore it or choose another folder.") from None
+        while path.exists():
+            info = self.info()
+            try:  # a group may be called NA: only an empty cell is one that is missing
+                content = path.read_bytes()
+                table = pd.read_csv(io.BytesIO(content), dtype=KINDS, keep_default_na=False, na_values=[""])
+            except (OSError, ValueError) as error:
+                raise InputError(f"{path} cannot be read ({str(error).strip()}); {RESTORE}.") from None
+            written = info.get("digests", {}).get(name)
+            if written is None or _digest(content) in written:
+                return table
+            if self.info() == info:  # or else another process adds a run just now
+                raise InputError(f"{path} does not hold what was written: it is damaged, or was edited; {RESTORE}.")
+        return None
 
-    def _append(self, name, rows, key):
+    def _with(self, name, rows, key):
         front = [column for column in COLUMNS if column in rows]
         rows = rows[front + [column for column in rows if column not in front]]
         old = self._table_or_none(name)
@@ -197,50 +202,45 @@ class Record:
             same = (old[KEY] == pd.Series(key)[KEY]).all(axis=1)  # left by a process killed between two files
             rows = pd.concat([old[~same], rows])
         rows = rows.sort_values(KEY, kind="stable")
-        self._write(name, rows.to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n"))
+        return rows.to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")
 
-    def _store_split(self, split):
+    def _with_split(self, split):
         columns = ["magnification", "file", "slide", "label"]
         old = self._table_or_none("splits.csv")
         if old is not None:
             split = split.set_index(columns).combine_first(old.set_index(columns)).reset_index()
         names = sorted((name for name in split if name not in columns), key=_split_order)
         split = split[columns + names].sort_values(columns, kind="stable")
-        self._write("splits.csv", split.to_csv(index=False, lineterminator="\n"))
+        return split.to_csv(index=False, lineterminator="\n")
+
+    def _store(self, tables, *runs):
+        """Replace tables and add runs; a process that is killed in between leaves nothing that looks damaged.
+
+        Until all is written, run.json holds two digests of a table: of what it was, and of what it will be.
+        """
+        info, new = self.info(), {name: _digest(text.encode()) for name, text in tables.items()}
+        old = info.get("digests", {})
+        self._write_json({**info, "digests": old | {name: f"{old[name]} {new[name]}" for name in new if name in old}})
+        for name, text in tables.items():
+            self._write(name, text)
+        self._write_json({**info, "runs": [*info.get("runs", []), *runs], "digests": {**old, **new}})
 
     def _write_json(self, info):
         self._write("run.json", json.dumps(info, indent=1, ensure_ascii=False) + "\n")
 
     def _write(self, name, text):
-        path = self.folder / name
-        partial = path.with_name(f".{path.name}.partial")
-        try:
+        with whole(self.folder / name) as partial:
             partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); what it held before is kept.") from None
-
-    @contextlib.contextmanager
-    def _lock(self, name=".lock", waiting=None):
-        """Keep other processes out; `waiting` is called when one is in."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.folder / name)
-            try:
-                lock.acquire(timeout=0 if waiting else -1)
-            except filelock.Timeout:
-                waiting()
-                lock.acquire()
-        except OSError as error:
-            raise InputError(f"{self.folder} cannot be written ({error.strerror}); choose another folder.") from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     def session(self, say=lambda message: None):
         """A context in which no other process adds runs; `say` is called with a line of text where one must wait."""
-        return self._lock(".session", lambda: say(f"another process adds runs to {self.folder}; waiting for it"))
+        waits = f"another process adds runs to {self.folder}; waiting for it"
+        return alone(self.folder / ".session", waiting=lambda: say(waits))
+
+
+def _digest(content):
+    """SHA-256 of a table's bytes; git may have given it the line ends of Windows."""
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def _split_order(name):

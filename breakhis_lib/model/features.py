@@ -19,12 +19,11 @@ import shutil
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
-import filelock
 import numpy as np
 
 from breakhis_lib import cache
 from breakhis_lib.data import frames, images
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import InputError, alone, whole
 from breakhis_lib.model import backend, network, readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.readings import DEFAULT_READING, SIZE
@@ -32,6 +31,7 @@ from breakhis_lib.model.readings import DEFAULT_READING, SIZE
 PREPARATION = 1  # raised by hand whenever `prepare` or `scale` would give other numbers: features are then made anew
 BATCH = 64 if backend.has_gpu() else 16  # images a forward pass; more is not faster (benchmarks/gpu.json)
 READERS = (os.cpu_count() or 2) if backend.has_gpu() else 2  # threads that decode and resize while the network computes
+ROOM = "free some space, or set BREAKHIS_CACHE to a folder that can be written"
 DIGITS = 64  # of a SHA-256 in hexadecimal
 VIEWS = 8  # the dihedral group: four quarter turns, each with its mirror image
 
@@ -109,23 +109,13 @@ def extract(
     made_from = recipe(reading, size, views, precision)
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache.folder() / "features" / key
-    lock = filelock.FileLock(folder / "lock")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            report("another process computes features of this recipe; waiting for it")
-            lock.acquire()
-        unreadable = _complete(folder, made_from, fields, reading, tensors, progress)
-        shape, lines = _stored(folder, made_from)
-        done = {line[:DIGITS]: row for row, line in enumerate(lines)}
+        with alone(folder / "lock", ROOM, lambda: report("another process computes such features; waiting for it")):
+            unreadable = _complete(folder, made_from, fields, reading, tensors, progress)
+            shape, lines = _stored(folder, made_from)
+            done = {line[:DIGITS]: row for row, line in enumerate(lines)}
     except OSError as error:
-        raise InputError(
-            f"{folder}: {error.strerror}; free some space, or set BREAKHIS_CACHE to a folder that can be written."
-        ) from None
-    finally:
-        lock.release()
+        raise InputError(f"{folder}: {error.strerror}; {ROOM}.") from None
     if not done:
         reasons = next(iter(unreadable.values()), "there is no image")
         raise InputError(f"none of the {len(fields)} images can be read; the first: {reasons}")
@@ -149,16 +139,14 @@ def _complete(folder, made_from, fields, reading, tensors, progress):
     trunk, _ = network.build(reading, size=tuple(made_from["size"]), tensors=tensors)
     shape = (made_from["views"], *trunk.output_shape[1:])
     row_bytes = _row_bytes(shape, made_from)
-    partial = folder / ".recipe.json.partial"
-    partial.write_text(json.dumps({**made_from, "shape": shape}, indent=1), encoding="utf-8")
-    partial.replace(folder / "recipe.json")
-    free = shutil.disk_usage(folder).free
-    if free < row_bytes * len(todo):
-        raise InputError(
-            f"{folder} has {free / 1e9:.1f} GB free, the features of {len(todo)} images need "
-            f"{row_bytes * len(todo) / 1e9:.1f} GB; free some space or set BREAKHIS_CACHE to another disk."
-        )
-    (folder / "rows.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    texts = {"recipe.json": json.dumps({**made_from, "shape": shape}, indent=1), "rows.txt": "\n".join([*lines, ""])}
+    for name, text in texts.items():
+        with whole(folder / name, ROOM) as partial:
+            partial.write_text(text, encoding="utf-8")
+    free, needed = shutil.disk_usage(folder).free / 1e9, row_bytes * len(todo) / 1e9
+    if free < needed:
+        told = f"{folder} has {free:.1f} GB free, the features of {len(todo)} images need {needed:.1f} GB"
+        raise InputError(f"{told}; {ROOM}.")
     with open(folder / "rows.bin", "ab") as row_file, open(folder / "rows.txt", "a", encoding="utf-8") as name_file:
         row_file.truncate(row_bytes * len(lines))
         finished = 0

@@ -11,7 +11,7 @@ import math
 
 import h5py
 
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import InputError, whole
 from breakhis_lib.model import readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.backend import keras
@@ -120,18 +120,11 @@ def save_head(head, path):
 
     path: of a .weights.h5 file; its folder is made.
     """
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as partial:
         imagenet.take_room(partial, 4 * head.count_params())
         keras.Model(head.inputs, head.outputs).save_weights(partial)  # a model without the optimiser's state
         with h5py.File(partial, "a") as file:
             file.attrs["sha256"] = imagenet.digest(head.get_weights())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        reason = error.strerror or error
-        raise InputError(f"{path} cannot be written ({reason}); free some space or choose another folder.") from None
 
 
 def load_head(head, path):

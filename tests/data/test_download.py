@@ -3,12 +3,14 @@
 import gzip
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+import tracemalloc
 from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -62,6 +64,7 @@ class Server(ThreadingHTTPServer):
         self.body, self.tag, self.status, self.content_type = GOOD, '"one"', 200, "application/gzip"
         self.cut_after = []  # bytes after which one request each is dropped
         self.ranges, self.lengths, self.pause = True, True, 0.0
+        self.paths = []  # whole addresses where the server is asked as a proxy
         self.answers = []  # [Range header or None, If-Range header or None, bytes sent, whether done]
         self.url = f"http://127.0.0.1:{self.server_address[1]}/BreaKHis_v1.tar.gz"
 
@@ -83,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         body, start, status = server.body, 0, server.status
         answer = [asked, condition, 0, False]
         server.answers.append(answer)
+        server.paths.append(self.path)
         if asked and server.ranges and status == 200 and condition in (None, server.tag):
             start = int(asked.removeprefix("bytes=").rstrip("-"))
             status = 206 if start < len(body) else 416
@@ -91,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         rest = body[start:] if status != 416 else b""
         if server.lengths:
-            self.send_header("Content-Length", str(len(rest)))
+            self.send_header("Content-Length", str(len(rest)) if server.lengths is True else server.lengths)
         if server.tag:
             self.send_header("ETag", server.tag)
         self.send_header("Content-Type", server.content_type)
@@ -248,6 +252,64 @@ def test_a_server_that_is_silent_is_not_waited_for_forever(server, tmp_path, mon
         fetch(server, tmp_path, attempts=1)
 
 
+def test_a_server_that_sends_a_few_bytes_now_and_then_is_not_waited_for_forever(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", (10, 1))
+    monkeypatch.setattr(download, "LEAST", 1_000_000)  # bytes a second, of which the server sends a fiftieth at most
+    server.pause = 0.05
+    with pytest.raises(InputError, match=r"only [\d,]+ bytes came in 1 seconds\. [\d,]+ bytes are kept"):
+        fetch(server, tmp_path, attempts=1)
+    server.pause = 0.0
+    assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
+    assert server.log[-1][0].startswith("bytes="), "it goes on where it was"
+
+
+def test_a_connection_that_drops_every_100_kb_comes_to_an_end(server, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, 1_100_000, dtype=np.uint8).tobytes()
+    image = (dataset.official_path(NAMES[0]).as_posix(), png_bytes(0))
+    server.body, server.cut_after = gzip.compress(tar_bytes([image, ("BreaKHis_v1/noise.bin", noise)])), [100_000] * 100
+    root = fetch(server, tmp_path, attempts=2)
+    assert [sent for _, _, sent in server.log] == [100_000] * 11 + [len(server.body) - 1_100_000]
+    assert (tmp_path / "BreaKHis_v1.tar.gz").read_bytes() == server.body
+    assert (root / "noise.bin").read_bytes() == noise
+
+
+def test_the_proxy_of_the_environment_is_asked(server, tmp_path, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", server.url.rsplit("/", 1)[0])
+    address = "http://no-such-host.invalid/BreaKHis_v1.tar.gz"
+    assert dataset.scan(download.fetch(tmp_path / "one", address, pause=0)).file.tolist() == sorted(NAMES)
+    assert server.paths == [address]
+    server.status = 407
+    with pytest.raises(InputError, match="answered 407 Proxy Authentication Required.*by hand"):
+        download.fetch(tmp_path / "two", address, pause=0)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match="refused"):
+        download.fetch(tmp_path / "two", address, pause=0, attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (str(len(GOOD) - 5000), "damaged"),  # what lies beyond is not read
+        (str(len(GOOD) + 5000), "the file on the server has changed"),  # asked for the rest, it has none
+        (str(10**15), "GB free"),
+        ("\xb2", None),  # a digit, but no number: as if nothing had been said
+        ("-5", None),
+    ],
+)
+def test_a_server_that_lies_about_the_length_is_found_out(server, tmp_path, length, said):
+    server.lengths = length
+    if said is None:
+        assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
+        return
+    with pytest.raises(InputError, match=said):
+        fetch(server, tmp_path, attempts=2)
+    assert not (tmp_path / "BreaKHis_v1").exists() and not (tmp_path / "BreaKHis_v1.tar.gz").exists()
+    server.lengths = True
+    assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
+
+
 def test_a_sign_in_page_does_not_cost_the_part_that_is_here(server, tmp_path):
     server.cut_after = [40_000]
     with pytest.raises(InputError):
@@ -295,8 +357,51 @@ def test_a_damaged_archive_is_set_aside_and_the_next_call_starts_anew(server, tm
     assert dataset.scan(fetch(server, tmp_path)).file.tolist() == sorted(NAMES)
 
 
-DEVICE = tarfile.TarInfo("BreaKHis_v1/device")
-DEVICE.type = tarfile.CHRTYPE
+def zeros(size, kind=tarfile.REGTYPE):
+    """A small gzip archive whose one member has so many zeros, as its content or as a header."""
+    member = tarfile.TarInfo("BreaKHis_v1/SOB_B_TA-14-16184-40-001.png")
+    member.size, member.type = size, kind
+    stream = io.BytesIO()
+    with gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1) as packed:
+        packed.write(member.tobuf())
+        for _ in range(size // 1_000_000):
+            packed.write(bytes(1_000_000))
+    return stream.getvalue()
+
+
+BOMBS = {
+    "an image of zeros": zeros(200_000_000),
+    "a name of zeros": zeros(200_000_000, tarfile.GNUTYPE_LONGNAME),
+    "a header of zeros": zeros(200_000_000, tarfile.XHDTYPE),
+    "members without end": gzip.compress(tarfile.TarInfo("BreaKHis_v1/again.png").tobuf() * 20_000, 1),
+    "zeros after the end": gzip.compress(GOOD_TAR + bytes(200_000_000), 1),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_an_archive_that_becomes_far_more_than_it_is_fills_neither_disk_nor_memory(tmp_path, monkeypatch, name):
+    brought, unpacked = tmp_path / "brought.tar.gz", []
+    brought.write_bytes(BOMBS[name])
+    monkeypatch.setattr(archive, "MOST_BYTES", 1_000_000)
+    remove = shutil.rmtree
+
+    def looked_at(folder, **options):
+        unpacked.append(sum(path.stat().st_size for path in folder.rglob("*.png")))
+        remove(folder, **options)
+
+    monkeypatch.setattr(archive.shutil, "rmtree", looked_at)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="brought.tar.gz is damaged or no archive.*more than 10 times as long"):
+        download.fetch(tmp_path / "data", archive=brought)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken < 100_000_000  # 67 million are the list of official names, which is packed with xz
+    assert max(unpacked) < 30_000_000
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [".BreaKHis_v1.lock"]
+
+
+DEVICE, PIPE = tarfile.TarInfo("BreaKHis_v1/device"), tarfile.TarInfo("BreaKHis_v1/pipe")
+DEVICE.type, PIPE.type = tarfile.CHRTYPE, tarfile.FIFOTYPE
 UNSAFE = {
     "upwards": ([("../evil.png", b"x")], "../evil.png"),
     "upwards inside": ([("BreaKHis_v1/../../evil.png", b"x")], "BreaKHis_v1/../../evil.png"),
@@ -306,6 +411,7 @@ UNSAFE = {
     "link within": ([link("BreaKHis_v1/within", "histology_slides")], "BreaKHis_v1/within"),
     "hard link to outside": ([link("BreaKHis_v1/evil.png", "../../secret", tarfile.LNKTYPE)], "BreaKHis_v1/evil.png"),
     "device": ([DEVICE], "BreaKHis_v1/device"),
+    "named pipe": ([PIPE], "BreaKHis_v1/pipe"),
 }
 
 

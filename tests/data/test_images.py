@@ -219,6 +219,56 @@ def test_of_several_pages_the_largest_is_read(tmp_path):
     assert (pixels[..., 0] == 80).all()
 
 
+def png(*chunks):
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def ihdr(width=40, height=40, bits=8, kind=2, *rest):
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, *(rest or (0, 0, 0))))
+
+
+IDAT, IEND = chunk(b"IDAT", zlib.compress(bytes(40 * 121))), chunk(b"IEND", b"")
+BOMB = zlib.compress(bytes(300_000_000))  # some 290 kB
+MALFORMED = {
+    "a length beyond the end": png(ihdr(), b"\xff\xff\xff\xffIDAT", IDAT, IEND),
+    "a length of minus one in the header": png(b"\xff\xff\xff\xffIHDR", ihdr()[8:], IDAT, IEND),
+    "a header of too few bytes": png(chunk(b"IHDR", bytes(5)), IDAT, IEND),
+    "a header with a wrong checksum": png(ihdr()[:-1] + b"\0", IDAT, IEND),
+    "no header": png(IDAT, IEND),
+    "no pixels": png(ihdr(), IEND),
+    "no width": png(ihdr(0), IDAT, IEND),
+    "the highest size": png(ihdr(2**31 - 1, 2**31 - 1), IDAT, IEND),
+    "a size below zero": png(ihdr(2**32 - 1, 2**32 - 1), IDAT, IEND),
+    "a colour type that is none": png(ihdr(40, 40, 8, 77), IDAT, IEND),
+    "a palette that is missing": png(ihdr(40, 40, 8, 3), chunk(b"IDAT", zlib.compress(bytes(40 * 41))), IEND),
+    "a profile that is none": png(ihdr(), chunk(b"iCCP", b"x"), IDAT, IEND),
+    "a transparency of too many bytes": png(ihdr(), chunk(b"tRNS", bytes(500)), IDAT, IEND),
+    "an orientation that is none": png(ihdr(), chunk(b"eXIf", b"MM\0*" + b"\xff" * 40), IDAT, IEND),
+    "a name that is no letters": png(ihdr(), chunk(b"\0\xff\0\xff", b""), IDAT, IEND),
+    "an animation of no frames": png(ihdr(), chunk(b"acTL", bytes(8)), chunk(b"fcTL", bytes(26)), IDAT, IEND),
+    "a text that becomes 300 MB": png(ihdr(), chunk(b"zTXt", b"Comment\0\0" + BOMB), IDAT, IEND),
+    "a profile that becomes 300 MB": png(ihdr(), chunk(b"iCCP", b"x\0\0" + BOMB), IDAT, IEND),
+    "pixels that become 300 MB": png(ihdr(), chunk(b"IDAT", BOMB), IEND),
+    "a TIFF page that follows itself": b"II*\0\x08\0\0\0\1\0\0\1\4\0\1\0\0\0\x28\0\0\0\x08\0\0\0",
+    "a TIFF of four billion entries": b"II*\0\x08\0\0\0\xff\xff" + b"\1\1\4\0\xff\xff\xff\xff\0\0\0\0" * 20,
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_or_hostile_image_is_read_or_refused_by_name_and_fills_no_memory(tmp_path, name):
+    path = tmp_path / "x.png"
+    path.write_bytes(MALFORMED[name])
+    tracemalloc.start()
+    try:
+        assert images.read_image(path).shape == (40, 40, 3)
+    except InputError as error:
+        assert str(path) in str(error)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    if name != "a length beyond the end":  # four billion bytes are asked for, and none of them is touched
+        assert taken < 50_000_000
+
+
 def test_pillows_own_limit_is_left_alone():
     assert Image.MAX_IMAGE_PIXELS is not None
 

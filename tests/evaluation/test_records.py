@@ -1,4 +1,6 @@
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -89,15 +91,109 @@ def test_a_record_refuses_other_settings_or_other_data(record):
 
 
 def test_a_failed_write_keeps_what_was_there(record, predictions, history, monkeypatch):
-    before = (record.folder / "predictions.csv").read_text()
+    before, write = (record.folder / "predictions.csv").read_text(), type(record.folder).write_text
 
     def full(self, text, encoding):
-        raise OSError(28, "No space left on device")
+        write(self, text[: len(text) // 2], encoding)
+        if self.name.endswith("predictions.csv"):
+            raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(record.folder), "write_text", full)
     with pytest.raises(InputError, match=r"predictions\.csv cannot be written \(No space left on device\)"):
         record.add({**KEY, "seed": 9}, predictions, history, {})
     assert (record.folder / "predictions.csv").read_text() == before
+    assert list(record.folder.glob("*partial*")) == []
+
+
+class Killed(BaseException):
+    """As SIGKILL ends a process: nothing after it is done."""
+
+
+def contents(record):
+    return {path.name: path.read_bytes() for path in record.folder.rglob("*.*") if path.suffix in {".csv", ".json"}}
+
+
+@pytest.mark.parametrize("digests", [True, False], ids=["with digests", "of an earlier version"])
+@pytest.mark.parametrize("writes", range(8))
+def test_a_kill_between_two_files_leaves_a_record_that_is_read_and_gone_on_with(
+    record, predictions, history, monkeypatch, tmp_path, writes, digests
+):
+    seed_9, images = {**KEY, "seed": 9}, predictions.assign(magnification=200, sha256=["aa", "bb", "cc", "dd", "ee"])
+    record.keep_digests(images[:2])
+    if not digests:
+        record._write_json({name: value for name, value in record.info().items() if name != "digests"})
+
+    def finish(record):
+        record.keep_digests(images)
+        record.add(seed_9, predictions, history, {"best epoch": 1})
+
+    shutil.copytree(record.folder, tmp_path / "calm")
+    finish(records.Record(tmp_path / "calm"))
+    left, write = [None] * writes, records.Record._write
+
+    def killed(self, name, text):
+        if not left:
+            raise Killed
+        left.pop()
+        write(self, name, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records.Record, "_write", killed)
+        with contextlib.suppress(Killed):
+            finish(record)
+    assert record.predictions()[lambda table: table.seed == 3].shape == (3, 9)
+    assert len(record.history().query("seed == 3")) == 2
+    assert record.set_of(KEY, "aa") == "train"
+    finish(record)
+    assert contents(record) == contents(records.Record(tmp_path / "calm"))
+    assert {len(digest) for digest in record.info()["digests"].values()} == {64}
+
+
+TABLES = ["predictions.csv", "history.csv", "splits.csv", "heads/images.csv"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_one_bit_that_flipped_in_a_table_is_noticed_wherever_it_is(record, predictions, history, name):
+    record.keep_digests(predictions.assign(magnification=200, sha256=["aa", "bb", "cc", "dd", "ee"]))
+    path, told = record.folder / name, []
+    written = path.read_bytes()
+    for place in range(len(written)):
+        path.write_bytes(written[:place] + bytes([written[place] ^ 1]) + written[place + 1 :])
+        with pytest.raises(InputError, match=path.name) as caught:
+            record._table(name)
+        told.append(str(caught.value))
+    assert any("does not hold what was written" in one and "restore it from version control" in one.lower()
+               for one in told)  # fmt: skip
+    if name != "heads/images.csv":
+        damaged = path.read_bytes()
+        with pytest.raises(InputError):
+            record.add({**KEY, "seed": 9}, predictions, history, {})
+        assert path.read_bytes() == damaged, "never overwritten"
+    path.write_bytes(written)
+    assert len(record._table(name))
+
+
+def test_a_table_with_the_line_ends_of_windows_is_what_was_written(record):
+    before = record.predictions()
+    for name in TABLES[:3]:
+        content = (record.folder / name).read_bytes()
+        (record.folder / name).write_bytes(content.replace(b"\n", b"\r\n"))
+    pd.testing.assert_frame_equal(record.predictions(), before)
+    assert len(record.history()) == 2 and record.split(200, "slide", 3) is not None
+
+
+def test_a_run_that_another_process_adds_meanwhile_is_no_damage(record, predictions, history, monkeypatch):
+    info, told = records.Record.info, []
+
+    def meanwhile(self):
+        found = info(self)
+        if not told:  # the table is read after this, and is then a newer one than run.json was
+            told.append(found)
+            records.Record(self.folder).add({**KEY, "seed": 9}, predictions, history, {})
+        return found
+
+    monkeypatch.setattr(records.Record, "info", meanwhile)
+    assert record.predictions().seed.nunique() == 2
 
 
 @pytest.mark.parametrize("tear", [b"<<<<<<< ours\n", b"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n", b"200,\xff"])

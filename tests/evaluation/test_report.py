@@ -43,7 +43,7 @@ def test_slides_that_share_a_number_are_drawn_together_too(tmp_path, record):
     assert "numbers drawn" not in text  # slides 0 to 11 are as many numbers
     table = record.predictions()
     table["slide"] = table.slide.map(lambda slide: f"{int(slide) // 2}{'AB'[int(slide) % 2]}")
-    table.to_csv(record.folder / "predictions.csv", index=False)
+    record._store({"predictions.csv": table.to_csv(index=False)})
     assert "low, numbers drawn" in report.write(record, tmp_path / "page.html").read_text()
 
 
@@ -80,7 +80,7 @@ def test_the_report_of_a_reading_that_is_not_there_names_those_that_are(record, 
     with pytest.raises(InputError, match="no run of reading last4; there is block14"):
         report.write(record, tmp_path / "page.html", "last4")
     with pytest.raises(InputError, match="choose another place"):
-        report.write(record, tmp_path / "none" / "page.html")
+        report.write(record, tmp_path / "x" / "run.json" / "page.html")
 
 
 def test_the_table_of_runs_says_what_validation_would_choose(record):

@@ -272,6 +272,22 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_computed(fields, ready, ful
     assert computed(fields) == len(fields) - 4
 
 
+def test_a_disk_that_is_full_from_the_start_loses_no_names_of_rows(fields, ready, monkeypatch):
+    extract(fields[:4])
+    write = type(ready).write_text
+
+    def full(path, text, encoding):
+        write(path, text[: len(text) // 2], encoding)
+        if path.name.endswith("rows.txt"):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ready), "write_text", full)
+        with pytest.raises(InputError, match=r"rows\.txt cannot be written \(No space.*set BREAKHIS_CACHE"):
+            extract(fields)
+    assert rows_on_disk() == 4
+
+
 def test_a_name_is_written_only_once_its_row_is_on_disk(fields, ready, monkeypatch):
     def lost(number):
         raise OSError(5, "Input/output error")

