@@ -2,7 +2,7 @@
 
 A room is known by what it may import (tests/test_house.py holds the order):
 
-    errors  cache  paper    nothing of ours
+    errors  files  cache  paper    nothing else of ours
     data                    images in: fields and splits
     practice                simulated slides; imports data
     model                   Xception and its heads, the only room with Keras; imports data

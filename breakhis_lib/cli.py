@@ -15,7 +15,8 @@ import typer
 
 from breakhis_lib import __version__, console
 from breakhis_lib.console import errors, output
-from breakhis_lib.errors import InputError, write_page
+from breakhis_lib.errors import InputError
+from breakhis_lib.files import write_page
 
 app = typer.Typer(
     help="From Slide to Softmax: fine-tune the top of an ImageNet-trained Xception on breast tumour images.\n\n"

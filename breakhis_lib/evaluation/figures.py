@@ -9,9 +9,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from breakhis_lib.data import images
-from breakhis_lib.errors import whole
 from breakhis_lib.evaluation import calibration
 from breakhis_lib.evaluation.metrics import positive_probability
+from breakhis_lib.files import whole
 
 # Taken from the two stains, and told apart by readers who are colour-blind (contrast on white above 3 to 1).
 MALIGNANT = "#5b3a8c"  # haematoxylin violet

@@ -27,7 +27,8 @@ import pandas as pd
 import psutil
 
 from breakhis_lib.data import splits
-from breakhis_lib.errors import InputError, alone, whole
+from breakhis_lib.errors import InputError
+from breakhis_lib.files import alone, whole
 from breakhis_lib.model.readings import DEFAULT_READING
 
 KEY = ["magnification", "protocol", "reading", "seed"]

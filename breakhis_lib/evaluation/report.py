@@ -11,8 +11,8 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from breakhis_lib.data import dataset
-from breakhis_lib.errors import write_page
 from breakhis_lib.evaluation import calibration, decisions, figures, metrics, tables
+from breakhis_lib.files import write_page
 from breakhis_lib.model import readings
 
 MOST_ERRORS = 20

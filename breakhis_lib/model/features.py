@@ -23,7 +23,8 @@ import numpy as np
 
 from breakhis_lib import cache
 from breakhis_lib.data import frames, images
-from breakhis_lib.errors import InputError, alone, whole
+from breakhis_lib.errors import InputError
+from breakhis_lib.files import alone, whole
 from breakhis_lib.model import backend, network, readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.readings import DEFAULT_READING, SIZE

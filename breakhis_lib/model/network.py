@@ -11,7 +11,8 @@ import math
 
 import h5py
 
-from breakhis_lib.errors import InputError, whole
+from breakhis_lib.errors import InputError
+from breakhis_lib.files import whole
 from breakhis_lib.model import readings
 from breakhis_lib.model import weights as imagenet
 from breakhis_lib.model.backend import keras

@@ -28,7 +28,8 @@ from skimage.color import combine_stains
 
 from breakhis_lib.data import dataset, images
 from breakhis_lib.data.dataset import BENIGN_SUBTYPES, FIRST_SIMULATED, MAGNIFICATIONS, SUBTYPES
-from breakhis_lib.errors import InputError, whole
+from breakhis_lib.errors import InputError
+from breakhis_lib.files import whole
 from breakhis_lib.practice import tissue as tissue_model
 from breakhis_lib.practice.tissue import EPITHELIAL, MOST_FIELDS, RED_CELL, STEP, interpolate, stream
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 from breakhis_lib import cache, practice
 from breakhis_lib.data import download
-from breakhis_lib.errors import InputError, whole
+from breakhis_lib.errors import InputError
 from breakhis_lib.evaluation import figures, records
+from breakhis_lib.files import whole
 from tests.page_rules import ROOT
 from tests.test_cli import breakhis, flat
 
