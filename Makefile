@@ -131,12 +131,13 @@ student solutions: env  ## the chapters for a class: without their solutions, or
 slides: env  ## slides for each chapter, with notes, from the chapters' stored outputs
 	$(BIN)/python -m teaching.slides $(BUILD)/slides
 
-kit: html  ## one zip for a room without a network: make kit SYSTEM=windows FOR=3.12 (linux, linux-arm, macos)
+kit: html  ## one zip for a room without a network: make kit SYSTEM=windows FOR=3.12 EDITION=student (linux, linux-arm, macos)
 	$(BIN)/breakhis practice
 	$(BIN)/breakhis weights
 	$(BIN)/breakhis run --size 112 --seeds 0 --protocols slide --results $(KIT)/head
 	$(BIN)/python -m teaching.kit --system $(SYSTEM) --python $(FOR) --pages $(BUILD)/html --head $(KIT)/head \
-		--cache "$$($(BIN)/python -c 'from breakhis_lib import cache; print(cache.folder())')" --to $(KIT)/$(SYSTEM)-$(FOR).zip
+		--cache "$$($(BIN)/python -c 'from breakhis_lib import cache; print(cache.folder())')" --to $(KIT)/$(SYSTEM)-$(FOR)$(addprefix -,$(EDITION)).zip \
+		$(addprefix --,$(EDITION))
 
 head: env  ## one small zip for a release: a head trained on practice slides, with its record
 	$(BIN)/breakhis practice

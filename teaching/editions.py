@@ -5,7 +5,7 @@
 
 Both are made from the same notebooks. *student* has no solution, and no right answer in plain text: a quiz shows its
 questions and answers without saying which is right. *solutions* has, of each chapter, the exercises with their
-solutions, and the code that these stand on.
+solutions and what these print, the code that they stand on, and the quiz's right answers.
 """
 
 import argparse
@@ -18,6 +18,12 @@ import nbformat
 
 ROOT = Path(__file__).parents[1]
 BORDER = re.compile(r"(`{3,}\{solution-(?:start|end)\}[^\n]*\n(?::[^\n]*\n)*`{3,}\n*)")
+README = """From Slide to Softmax: chapters for a class.
+
+They run where the course is installed: start JupyterLab from the course's environment (.venv/bin/jupyter lab), and open
+the folder `chapters` that lies here. To hand in: Kernel, Restart and run all, save, and put your name into the file's.
+"""
+ASKED = "*What does your answer mean? Write one sentence here.*"
 EXERCISE = re.compile(r"(`{3,})\{exercise\} (.+)\n:label: .*\n((?:.*\n)*?)\1\s*")
 QUIZ = 'display_quiz("quiz/'
 
@@ -36,11 +42,12 @@ def parts(notebook):
                 yield "solution" if solution else "text", nbformat.v4.new_markdown_cell(piece.strip())
 
 
-def questions(path):
-    """A quiz as text: each question with its answers, and not which of them is right."""
+def questions(path, key=False):
+    """A quiz as text: each question with its answers, or, as a key, with the right ones alone."""
     lines = ["## Quiz"]
     for number, item in enumerate(json.loads(path.read_text(encoding="utf-8")), 1):
-        lines += [f"{number}. {item['question']}", *(f"   - {choice['answer']}" for choice in item["answers"])]
+        shown = [choice["answer"] for choice in item["answers"] if choice["correct"] or not key]
+        lines += [f"{number}. {item['question']}", *(f"   - {answer}" for answer in shown)]
     return nbformat.v4.new_markdown_cell("\n".join(lines))
 
 
@@ -52,18 +59,22 @@ def student(notebook, quiz):
             kept.append(questions(quiz))
         elif kind != "solution" and cell.source.strip() != "## Quiz":
             kept.append(cell)
+            if cell.cell_type == "code" and "self_check.answer(" in cell.source:
+                kept.append(nbformat.v4.new_markdown_cell(ASKED))
     return kept
 
 
-def solutions(notebook, _):
-    """A chapter's exercises with their solutions, after the code that they need."""
+def solutions(notebook, quiz):
+    """A chapter's exercises with their solutions and what these print, after the code they need; and the quiz's key."""
     kept = [nbformat.v4.new_markdown_cell(re.search(r"^# .*", notebook.cells[0].source)[0] + ": solutions")]
     for kind, cell in parts(notebook):
         for exercise in EXERCISE.finditer(cell.source + "\n" if kind == "text" else ""):
             kept.append(nbformat.v4.new_markdown_cell(f"## {exercise[2]}\n\n{exercise[3].strip()}\n\n**Solution**"))
         if kind in {"solution", "code"}:
             kept.append(cell)
-    return kept
+        if kind == "code" and cell.cell_type == "code":
+            cell.outputs = []
+    return [*kept, questions(quiz, key=True)] if quiz.exists() else kept
 
 
 def write(edition, folder):
@@ -77,8 +88,10 @@ def write(edition, folder):
         notebook.cells = make(notebook, ROOT / "chapters" / "quiz" / f"{path.stem[:2]}.json")
         for cell in notebook.cells:
             if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
+                cell.execution_count = None
+                cell.outputs = cell.outputs if edition == "solutions" else []
         nbformat.write(notebook, chapters / path.name)
+    (folder / "README.txt").write_text(README, encoding="utf-8")
 
 
 def main():

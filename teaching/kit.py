@@ -17,6 +17,7 @@ from pathlib import Path
 from packaging.markers import Marker
 
 from locks import lock
+from teaching import editions, slides
 
 ROOT = Path(__file__).parents[1]
 MANYLINUX = [f"manylinux_2_{minor}" for minor in (5, 12, 17, 24, 26, 27, 28)] + ["manylinux2014", "manylinux1"]
@@ -31,14 +32,17 @@ START = """<!doctype html><html lang="en"><meta charset="utf-8"><title>From Slid
 <style>body {{ font: 1.1rem/1.6 sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }}
 pre {{ background: #eee; color: #222; padding: .7rem; overflow: auto }}</style>
 <h1>From Slide to Softmax</h1>
-<p><b>To read</b>: <a href="pages/index.html">open the book</a>. Nothing needs to be installed.</p>
-<p><b>To run the chapters</b>, with Python {python} on {system}, in a terminal in this folder (a few minutes):</p>
+{read}<p><b>To run the chapters</b>, with Python {python} on {system}, in a terminal in this folder (a few minutes):</p>
 <pre>{install}
 {lab}</pre>
 <p><b>To ask the head that comes along</b> about a simulated image:</p>
 <pre>{ask}</pre>
 <p>Nothing here asks for a network. Not for clinical use.</p></html>
 """
+READ = """<p><b>To read</b>: <a href="pages/index.html">open the book</a>. Nothing needs to be installed.
+<b>To teach</b>: <a href="slides/index.html">slides for each chapter</a>.</p>
+"""
+TELLS = ("chapters/quiz/", "chapters/instructors.md", "tests/", "locale/", "teaching/")  # what a solution stands in
 POSIX = """#!/bin/sh
 # Installs the course from this folder alone, into the folder .venv beside this file.
 set -e
@@ -81,13 +85,17 @@ def download(system, python, folder):
         sys.exit(f"kit: pip could not fetch all packages for {system} and Python {python}; what it says stands above.")
 
 
-def assemble(system, python, parts):
-    """Lay the kit out in the folder `parts`, which holds pages, cache, head and wheels already."""
+def assemble(system, python, parts, student=False):
+    """Lay the kit out in the folder `parts`, which holds pages (not for students), cache, head and wheels already."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).exists():
+        if (ROOT / name).exists() and not (student and name.startswith(TELLS)):
             (parts / "course" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, parts / "course" / name)
+    if student:
+        editions.write("student", parts / "course")
+    else:
+        slides.write(parts / "slides")
     windows = system == "windows"
     script, text = ("install.bat", WINDOWS) if windows else ("install.sh", POSIX)
     (parts / script).write_text(text.format(python=python), encoding="utf-8", newline="\r\n" if windows else "\n")
@@ -95,6 +103,7 @@ def assemble(system, python, parts):
     image = next(path for path in sorted((parts / "cache").rglob("*.png")) if "-200-" in path.name).relative_to(parts)
     home = "set BREAKHIS_CACHE=cache\n" if windows else "export BREAKHIS_CACHE=$PWD/cache\n"
     page = START.format(
+        read="" if student else READ,
         python=python,
         system=system,
         install=script if windows else f"sh {script}",
@@ -121,17 +130,19 @@ def main():
     parser.add_argument("--cache", type=Path, required=True, help="a cache with practice slides and weights")
     parser.add_argument("--head", type=Path, required=True, help="a record with its trained heads")
     parser.add_argument("--to", type=Path, required=True, help="where the zip goes")
+    parser.add_argument("--student", action="store_true", help="without solutions, slides and pages, which hold them")
     options = parser.parse_args()
     parts = options.to.with_suffix("")
     shutil.rmtree(parts, ignore_errors=True)
-    shutil.copytree(options.pages, parts / "pages")
+    if not options.student:
+        shutil.copytree(options.pages, parts / "pages")
     shutil.copytree(options.cache / "practice", parts / "cache" / "practice")  # and nothing else that lies there
     for weights in options.cache.glob("xception*.h5"):
         shutil.copy2(weights, parts / "cache")
     shutil.copytree(options.head, parts / "head", ignore=shutil.ignore_patterns(".lock*", ".session*"))
     print(f"Packages for {options.system}, Python {options.python} ...", flush=True)
     download(options.system, options.python, parts / "wheels")
-    assemble(options.system, options.python, parts)
+    assemble(options.system, options.python, parts, options.student)
     pack(parts, options.to)
     shutil.rmtree(parts)
     print(f"The kit: {options.to}, {options.to.stat().st_size / 1e6:.0f} MB. Unpack it and open start.html.")

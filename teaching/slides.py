@@ -28,7 +28,7 @@ TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(ROOT / "teaching")
 FIGURE, TABLE, PRINTED, TAGGED = range(4)
 VISUALS = 2  # figures, tables and printed results of a section, at most
 LINES = 16  # of code, at most, above what it prints
-LEADING = 3  # sentences, at most, that lead to a formula
+LEADING = 3  # sentences, at most, that lead to a formula, and that explain it
 ROWS = 15  # of a table, at most; more could not be read from the back
 
 DIRECTIVE = re.compile(r"(`{3,})\{(\w+)\} ?(.*)\n((?::.*\n)*)([\s\S]*?)\s*\1$")
@@ -46,7 +46,8 @@ LEANS = re.compile(  # on the sentence before
 ASIDE = re.compile(r"\(|.*\bthis cell\b")  # in parentheses, or for who runs the notebook
 SHORT = re.compile(r"(?:\S+ ){,4}\S+|.*\?")  # up to five words, or a question: does not stand alone
 KINDS = {"$$": "formula", "> ": "quote", "- ": "list", "1.": "list", "| ": "table", "``": "directive", "**": "point"}
-PROSE = {"text", "point"}  # a point is a paragraph that begins in bold
+PROSE = {"text", "point"}  # a point is a paragraph that begins in bold, or with an emphasised word and a colon
+COUNTED = re.compile(r"\*\w+\*: ")
 
 
 class Step(NamedTuple):
@@ -148,7 +149,7 @@ def blocks(text):
     """Cut Markdown into blocks, each with its kind; a paragraph becomes one line."""
     for place, piece in enumerate(re.split(r"(^`{3,}[\s\S]*?^`{3,}$)", text, flags=re.MULTILINE)):
         for block in filter(None, map(str.strip, [piece] if place % 2 else re.split(r"\n\s*\n", piece))):
-            kind = KINDS.get(block[:2], "text")
+            kind = "point" if COUNTED.match(block) else KINDS.get(block[:2], "text")
             yield kind, block.replace("\n", " ") if kind in PROSE else block
 
 
@@ -226,10 +227,14 @@ def first(sentences):
 
 
 def last(sentences):
-    """The last sentence that is no aside, and the one before it where it leans on that."""
+    """The last sentence that is no aside, and those before it on which it leans."""
     sentences = [sentence for sentence in sentences if not ASIDE.match(sentence)] or sentences
-    both = len(sentences) > 1 and (LEANS.match(sentences[-1]) or SHORT.fullmatch(sentences[-1]))
-    return sentences[-2 if both else -1 :]
+    count = 1
+    while count < min(LEADING, len(sentences)) and (
+        LEANS.match(sentences[-count]) or SHORT.fullmatch(sentences[-count])
+    ):
+        count += 1
+    return sentences[-count:]
 
 
 def statements(step):
@@ -244,9 +249,9 @@ def statements(step):
             yield sentences[-LEADING:] if kind == "formula" else last(sentences)
         if kind == "list":
             text = ITEM.sub(lambda item: f"{item[1]}{split(item[2].strip())[0]}\n", text)
-        yield first(split(text)) if kind == "point" else [text]
+        yield (split(text)[:LEADING] if COUNTED.match(text) else first(split(text))) if kind == "point" else [text]
         if after[0] == "text" and after[1][0].islower():
-            yield split(after[1])[:1]
+            yield split(after[1])[:LEADING]
 
 
 def lead(step, shown, opens):

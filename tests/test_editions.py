@@ -40,11 +40,13 @@ def test_students_get_all_but_the_solutions_and_teachers_get_these(path):
     assert not [line for line in lines if line in own]
     assert all(line in theirs for line in lines)
     assert own.count("{exercise}") == 3 == theirs.count("**Solution**")
-    assert own.count("self_check.answer(") == 2 and own.count("...)") >= 2
+    assert own.count("self_check.answer(") == 2 == own.count(editions.ASKED) and own.count("...)") >= 2
     assert "display_quiz" not in own
     for item in json.loads((ROOT / "chapters" / "quiz" / f"{path.stem[:2]}.json").read_text(encoding="utf-8")):
         assert item["question"] in own and all(choice["answer"] in own for choice in item["answers"])
         assert not any(choice["feedback"] in own for choice in item["answers"])
+        for choice in item["answers"]:
+            assert (f"   - {choice['answer']}\n" in f"{theirs}\n") == choice["correct"], choice
 
 
 @pytest.mark.parametrize("name", ["student", "solutions"])

@@ -1,5 +1,6 @@
 """The kit for a room without a network: the right packages for each system, and one that is unpacked and used."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,10 +44,29 @@ def test_the_start_page_says_what_to_type(system, tmp_path):
     assert "slide-to-softmax/start.html" in zipfile.ZipFile(tmp_path.with_suffix(".zip")).namelist()
 
 
+def test_a_kit_for_students_holds_no_solution(tmp_path):
+    (tmp_path / "cache" / "practice").mkdir(parents=True)
+    Image.new("RGB", (2, 2)).save(tmp_path / "cache" / "practice" / "SOB_B_A-00-90001-200-001.png")
+    kit.assemble("linux", "3.12", tmp_path, student=True)
+    assert "pages/" not in (tmp_path / "start.html").read_text(encoding="utf-8") and not (tmp_path / "slides").exists()
+    assert (tmp_path / "course" / "chapters" / "04_fine_tuning.ipynb").exists()
+    answers = [
+        choice["feedback"]
+        for path in (ROOT / "chapters" / "quiz").glob("*.json")
+        for item in json.loads(path.read_text(encoding="utf-8"))
+        for choice in item["answers"]
+    ]
+    for path in (tmp_path / "course").rglob("*"):
+        if path.suffix in {".ipynb", ".md", ".json", ".po", ".py", ".txt"}:
+            text = path.read_text(encoding="utf-8")
+            assert "{solution-start}" not in text, path
+            assert not [answer for answer in answers if len(answer) > 30 and answer in text], path
+
+
 @pytest.mark.skipif("KIT" not in os.environ, reason="takes five minutes: make kit, then KIT=_build/kit/….zip pytest …")
 def test_a_kit_installs_and_runs_without_a_network_from_an_empty_home(tmp_path):
     shutil.unpack_archive(ROOT / os.environ["KIT"], tmp_path)
-    python = shutil.which(f"python{os.environ['KIT'].removesuffix('.zip').split('-')[-1]}")
+    python = shutil.which(f"python{os.environ['KIT'].removesuffix('.zip').removesuffix('-student').split('-')[-1]}")
     assert python and shutil.which("unshare") and shutil.which("ip"), "needs that Python on the path, unshare, and ip"
     room = tmp_path / "slide-to-softmax"
     page = (room / "start.html").read_text(encoding="utf-8").replace("\n", " ")
