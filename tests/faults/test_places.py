@@ -208,6 +208,8 @@ def shell(line, folder):
     ids=["a page", "a table", "an error", "practice slides", "a pipe never read", "a pipe read a little", "full"],
 )  # fmt: skip
 def test_streams_that_are_closed_or_full(tmp_path, line, code, told):
+    if "/dev/full" in line and not Path("/dev/full").exists():
+        pytest.skip("this system has no device that is always full")
     returned, said = shell(line, tmp_path)
     assert returned == code, said
     assert told.lower() in said.lower() if told else said == ""
