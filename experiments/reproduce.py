@@ -19,6 +19,7 @@ import amounts
 import copies
 import depth
 import depth_heads
+import fewer
 import jitter
 import pandas as pd
 import public_splits
@@ -72,6 +73,7 @@ EXPERIMENTS = {
     "depth": Experiment("Where in Xception is the tumour?", module=depth),
     "depth-heads": Experiment("And if it is cut there, and fine-tuned?", module=depth_heads),
     "amounts": Experiment("Is it leakage, or less to learn from?", module=amounts),
+    "fewer": Experiment("Is x100 low because its slides are few?", module=fewer),
     "public-splits": Experiment("What do public splits without leakage share?", module=public_splits),
     "x400": Experiment(
         "What do the subset's 40 images at x400 allow?",
