@@ -320,6 +320,8 @@ def main():
         sys.exit(130)
     except Exception as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if not error.filename:  # what is left of it is not tried again at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(f"Error: {error.filename or 'standard output'} cannot be written ({error.strerror}); make room.")
         if os.environ.get("BREAKHIS_DEBUG"):
             raise
