@@ -321,7 +321,8 @@ def main():
     except Exception as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             if not error.filename:  # what is left of it is not tried again at the end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                    os.dup2(nowhere.fileno(), sys.stdout.fileno())
             sys.exit(f"Error: {error.filename or 'standard output'} cannot be written ({error.strerror}); make room.")
         if os.environ.get("BREAKHIS_DEBUG"):
             raise
