@@ -172,7 +172,7 @@ def guide(chapter):
     text = (ROOT / "chapters" / "instructors.md").read_text(encoding="utf-8")
     part = re.split(r"^### Chapter \d+:.*\n", text, flags=re.MULTILINE)[chapter].split("\n## ")[0] if chapter else ""
     points = re.split(r"^(?=- )", re.sub(r"^\|.*\n", "", words(part, {}, {}), flags=re.MULTILINE), flags=re.MULTILINE)
-    asked = [point for point in points if "*Discuss*" in point]
+    asked = [point for point in points if "*Discuss*" in point or "*Listen for*" in point]
     return tuple(to_html("".join(some)) for some in ([point for point in points if point not in asked], asked))
 
 

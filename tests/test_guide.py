@@ -28,5 +28,5 @@ def test_the_guide_covers_a_chapter_whole(path):
     quiz = json.loads((ROOT / "chapters" / "quiz" / f"{number:02}.json").read_text(encoding="utf-8"))
     asked = set(re.findall(r"\d", " ".join(row[3] for row in rows)))
     assert asked == {str(place) for place in range(1, len(quiz) + 1)}
-    for word in ("*Aim*", "*If time is short*", "*Begin*", "*Goes wrong*", "*Discuss*"):
+    for word in ("*Aim*", "*If time is short*", "*Begin*", "*Goes wrong*", "*Discuss*", "*Listen for*"):
         assert word in part

@@ -118,11 +118,11 @@ def test_no_answer_is_on_the_slides_or_in_their_notes(path, folder):
 
 
 @pytest.mark.parametrize("path", slides.CHAPTERS[1:], ids=lambda path: path.stem)
-def test_the_notes_have_what_goes_wrong_and_what_to_discuss(path, folder):
+def test_the_notes_have_what_goes_wrong_what_to_discuss_and_what_to_listen_for(path, folder):
     guide = (ROOT / "chapters" / "instructors.md").read_text(encoding="utf-8")
     part = squeezed(re.split(r"^### Chapter \d+:", guide, flags=re.MULTILINE)[int(path.stem[:2])])
     notes = deck(folder, path).select(".notes")
-    for place, word in ((0, "Goes wrong"), (-1, "Discuss")):
+    for place, word in ((0, "Goes wrong"), (-1, "Discuss"), (-1, "Listen for")):
         begin = re.search(rf"\*{word}\*:.*?([A-Za-z, ]{{20,}})", part)[1]
         assert begin in squeezed(notes[place].get_text())
 
