@@ -52,14 +52,14 @@ $(VENV)/installed: pyproject.toml locks/pages.txt locks/course.txt locks/tests.t
 	@case "$(CURDIR)" in *[][]*) echo "This folder's path holds a bracket, which the book's builder takes for a pattern; move it."; exit 1;; esac
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != '"$$($(PYTHON) -c 'import sys; print(tuple(sys.version_info[:2]))')"')' \
 		2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement locks/tests.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --requirement locks/tests.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 book: env $(KERNEL)  ## everything: practice slides, weights, fine-tuning, chapters executed, book rendered
 	$(BIN)/breakhis practice
 	$(BIN)/breakhis weights
-	$(BIN)/breakhis run --size 112 --results $(RUN)
+	$(BIN)/breakhis run --size 112 --epochs 8 --results $(RUN)
 	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
 	cp -r $(PAGES) $(BUILD)/source
 	ls $(BUILD)/source/chapters/*.ipynb | $(EXECUTE)

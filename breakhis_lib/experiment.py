@@ -197,13 +197,16 @@ _HELD = {}  # what this process trained last: the next run of the same kind begi
 def _material(job, watcher):
     """The readable fields of a job, their features, the seconds that took, ImageNet's weights, and a head to train."""
     key, plan = job.key, job.plan
-    kind = (job.folder, plan, job.magnifications, key["reading"], dataset.data_digest(job.fields))
+    network = (job.weights, plan, key["reading"], tuple(dataset.class_names(job.fields)))
+    kind = (network, job.folder, job.magnifications, dataset.data_digest(job.fields))
     if _HELD.get("kind") == kind:
         return _HELD
+    same = _HELD and _HELD["kind"][0] == network  # a head for other images, which is trained anew as well
+    tensors, head = (_HELD["tensors"], _HELD["head"]) if same else (None, None)
     _HELD.clear()
     from breakhis_lib.model import weights as imagenet
 
-    started, tensors = time.monotonic(), imagenet.load(job.weights)
+    started, tensors = time.monotonic(), tensors or imagenet.load(job.weights)
     if key["reading"] == "colour":
         found, unreadable = baselines.colours(job.fields)
     else:
@@ -225,7 +228,7 @@ def _material(job, watcher):
     good = ~job.fields.index.isin(list(unreadable))
     found = found[good] if key["reading"] == "colour" else features.Features(found.array, found.rows[good])
     fields, seconds = job.fields[good].reset_index(drop=True), time.monotonic() - started
-    _HELD.update(kind=kind, fields=fields, found=found, tensors=tensors, head=None, seconds=seconds)
+    _HELD.update(kind=kind, fields=fields, found=found, tensors=tensors, head=head, seconds=seconds)
     return _HELD
 
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from breakhis_lib import experiment
 from breakhis_lib.data import dataset, splits
 from breakhis_lib.errors import InputError
-from breakhis_lib.model import features, finetune, readings, weights
+from breakhis_lib.model import features, finetune, network, readings, weights
 from tests.conftest import SMALL
 
 pytestmark = pytest.mark.weights
@@ -121,6 +122,22 @@ def test_a_head_trained_anew_gives_what_a_new_one_gives_in_whatever_order(materi
         assert again.head is head
         assert again.predictions.p_malignant.tolist() == expected[seed]
         assert again.history.equals(new[seed].history)
+
+
+def test_a_run_builds_one_network_for_all_magnifications(slides, ready, tmp_path, monkeypatch):
+    def answers(*magnifications):
+        plan = experiment.Plan(magnifications, ("image",), seeds=(0,), settings=readings.Settings(epochs=1), size=SMALL)
+        record = experiment.run(slides, tmp_path / f"{magnifications}", plan)
+        return record.predictions().drop(columns="seconds", errors="ignore")
+
+    alone = [answers(40), answers(200)]
+    built, build = [], network.build
+    monkeypatch.setattr(network, "build", lambda *given, **named: built.append(given) or build(*given, **named))
+    together = answers(40, 200)  # whose features are there already
+    assert len(built) == 1
+    for one in alone:
+        own = together[together.magnification.isin(one.magnification)].reset_index(drop=True)
+        assert own.equals(one)
 
 
 def test_features_of_other_fields_or_another_reading_are_refused(material):
